@@ -1,0 +1,266 @@
+"""Check a module: rebuild the student's notebook, export it into a stage, run the course's tests on it."""
+
+import ast
+import copy
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tito import notebook as nb
+from tito import overlay
+from tito.errors import TitoError
+from tito.explain import Result, explain
+from tito.rebuild import rebuild
+
+TEST_SECONDS = 10
+MEASURE_SECONDS = 60
+
+
+@dataclass
+class Check:
+    """What came out. `results` has one entry for each test, in the module's order."""
+
+    module: object
+    results: list = field(default_factory=list)
+    remarks: list = field(default_factory=list)
+    given: list = field(default_factory=list)
+    foreign: list = field(default_factory=list)
+    integration: dict | None = None
+
+    @property
+    def required(self):
+        return [r for r in self.results if not r.optional]
+
+    @property
+    def ok(self):
+        return bool(self.required) and all(r.ok for r in self.required) and not self.foreign and not self._broken
+
+    @property
+    def _broken(self):
+        return bool(self.integration and (self.integration["failures"] or self.integration["code"]))
+
+    @property
+    def trouble(self):
+        """The first result that is not ok, what the student should look at now."""
+        wrong = [r for r in self.results if not r.ok and r.status != "todo"]
+        todo = [r for r in self.required if r.status == "todo"]
+        return (wrong or todo or [None])[0]
+
+    @property
+    def points(self):
+        return sum(r.points for r in self.results if r.ok), sum(r.points for r in self.results)
+
+    def as_json(self):
+        earned, total = self.points
+        return {
+            "module": self.module.slug,
+            "ok": self.ok,
+            "points": earned,
+            "of": total,
+            "results": [r.as_json() for r in self.results],
+            "remarks": self.remarks,
+            "foreign": self.foreign,
+            "integration": self.integration,
+        }
+
+
+def check(course, module, blank, student, stage, worker, full=False, measure=False, only=None, integration=()):
+    """Run a module's tests on a student's notebook.
+
+    blank, student: notebooks. stage: folder with a copy of the student's package; the module is exported into it.
+    full: also `test_module()`. measure: also the cells with plots. only: test cells to run, None for all.
+    integration: pytest files to run afterwards, when everything before went well.
+    """
+    rebuilt = rebuild(blank, student)
+    outcome = Check(module, remarks=list(rebuilt.remarks))
+    notebook, broken = without_syntax_errors(rebuilt.notebook, blank)
+    origin = f"{module.slug}/{module.name}"
+    exported = nb.export(notebook, Path(stage) / "tinytorch", origin, module.settings.get("summary", ""))
+    job = make_job(course, module, notebook, stage, full=full, measure=measure, only=only)
+    job["pytest"] = [str(path) for path in integration]
+    run = worker.run(job)
+    texts = [(str(path), path.read_text(encoding="utf-8")) for path in exported.values()]
+    fingerprints = read_fingerprints(module)
+    _collect(outcome, run, module, notebook, job)
+    for result in [*broken, *outcome.results]:
+        if not result.ok:
+            explain(result, fingerprints, rebuilt.own, texts)
+    _replace(outcome, broken)
+    if not any(r.ok is False for r in outcome.results):
+        for result in outcome.given:
+            outcome.remarks.append(
+                f"the given cell {result.id} failed: {explain(result, (), rebuilt.own, texts).happened}"
+            )
+    outcome.foreign = run.foreign
+    return outcome
+
+
+def without_syntax_errors(notebook, blank):
+    """Put the blank in place of cells that do not parse, so that the others can still be tested."""
+    notebook, broken = copy.deepcopy(notebook), []
+    blanks = {cell["id"]: cell["source"] for cell in blank["cells"]}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        try:
+            ast.parse(nb.code_of(cell["source"]))
+        except (SyntaxError, ValueError) as error:
+            line = getattr(error, "lineno", None) or 1
+            text = (cell["source"].split("\n")[line - 1 : line] or [""])[0].strip()
+            message = f"syntax error in cell {cell['id']}, line {line}: {getattr(error, 'msg', error)}"
+            task = nb.grade_id(cell)
+            broken.append(
+                Result(cell["id"], "error", task=task, line=text, error={"type": message, "message": "", "frames": []})
+            )
+            cell["source"] = blanks.get(cell["id"], "")
+            if not cell["source"]:
+                cell["source"] = "# this cell did not parse"
+    return notebook, broken
+
+
+def make_job(course, module, notebook, stage, full=False, measure=False, only=None):
+    """What the worker is to run: given cells and tests, not what is exported, nor what the student added."""
+    cells = []
+    for cell in notebook["cells"]:
+        identity = nb.grade_id(cell) or cell["id"]
+        exported = nb.export_target(cell) is not None
+        if cell["cell_type"] != "code" or exported or nb.is_here(cell) or cell["id"].startswith("own-"):
+            continue
+        is_module_test = identity == f"{module.label}-module"
+        if (is_module_test and not full) or (nb.is_measure(cell) and not measure):
+            continue
+        if only is not None and nb.is_test(cell) and identity not in only:
+            continue
+        seconds = MEASURE_SECONDS if nb.is_measure(cell) else TEST_SECONDS
+        cells.append({"id": identity, "source": cell["source"], "seconds": seconds, "plots": nb.is_measure(cell)})
+    return {
+        "path": str(stage),
+        "modules": [f"tinytorch.{target}" for target in module.targets],
+        "cells": cells,
+        "forbidden": course.reference_roots,
+    }
+
+
+def _collect(outcome, run, module, notebook, job):
+    """Results of the tests from the worker's events."""
+    tasks = {task.test_id: task for task in module.tasks}
+    by_id = {event["done"]: event for event in run.events}
+    stopped = next(
+        (e for e in run.events if e["status"] == "crashed" or e["done"] == "import" and e["status"] != "ok"), None
+    )
+    if not stopped and job["cells"] and job["cells"][-1]["id"] not in by_id:
+        stopped = run.events[-1]
+    for cell in job["cells"]:
+        identity, event = cell["id"], by_id.get(cell["id"])
+        task = tasks.get(identity)
+        is_test = task is not None or identity == f"{module.label}-module"
+        if event is None:
+            if is_test and stopped:
+                outcome.results.append(_result(identity, task, _after(stopped), module))
+            continue
+        if is_test:
+            outcome.results.append(_result(identity, task, event, module))
+        elif event["status"] in ("failed", "error", "timeout", "crashed"):
+            outcome.given.append(_result(identity, None, event, module))
+    event = by_id.get("integration")
+    if event:
+        failed = {"failures": [{"test": "integration", "message": str(event.get("error"))}], "tests": 0, "code": 1}
+        outcome.integration = event.get("value") or failed
+
+
+def _after(stopped):
+    """The event of a test that did not run because something before it ended the process."""
+    error = dict(stopped["error"])
+    if stopped["done"] == "import":
+        return {"status": stopped["status"], "error": error}
+    error["message"] = f"not run, because cell {stopped['done']} ended the process: {error['message']}"
+    return {"status": "crashed", "error": error}
+
+
+def _result(identity, task, event, module):
+    title = task.title if task else ("all of it together" if identity.endswith("-module") else "")
+    return Result(
+        id=identity,
+        status=event["status"],
+        title=title,
+        task=task.id if task else None,
+        optional=bool(task and task.optional),
+        points=task.points if task else 0.0,
+        output=event.get("output", ""),
+        seconds=event.get("time", 0.0),
+        error=event.get("error") or {},
+    )
+
+
+def _replace(outcome, broken):
+    """Let a syntax error in a task's cell stand for that task's result; one elsewhere is a remark."""
+    for result in broken:
+        mine = next((r for r in outcome.results if r.task == result.task and r.task), None)
+        if mine:
+            mine.status, mine.error = "error", result.error
+            mine.happened, mine.where, mine.line, mine.cause, mine.hint = result.happened, "", result.line, "", ""
+        else:
+            outcome.remarks.append(f"{result.happened}; the cell was left out")
+
+
+def read_fingerprints(module):
+    path = module.folder / "fingerprints.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def check_student(workspace, module, worker, full=False, measure=False, only=None, keep=None):
+    """Check the student's file of a module in a fresh stage. `keep(stage, outcome)` may use the stage while it is there."""
+    workspace.require_needs(module)
+    path = workspace.file(module)
+    student = nb.read(path)
+    refuse_two_versions(workspace, module, path, student)
+    blank = workspace.blank(module)
+    paths = integration_tests(workspace.course, module) if full else ()
+    with workspace.stage() as stage:
+        outcome = check(workspace.course, module, blank, student, stage, worker, full, measure, only, integration=paths)
+        if (
+            workspace.base_path(module).exists()
+            and workspace.last("started", module=module.slug)["hash"] != module.hash
+        ):
+            updated = workspace.last("updated", module=module.slug, hash=module.hash)
+            if not updated:
+                outcome.remarks.append(
+                    f"the course has a newer version of this module: tito module update {module.label}"
+                )
+        if keep:
+            keep(stage, outcome)
+    return outcome
+
+
+def integration_tests(course, module):
+    """Test files for all modules up to this one."""
+    files = sorted((course.root / "tests" / "integration").glob("test_[0-9][0-9]_*.py"))
+    return [path for path in files if int(path.name[5:7]) <= module.number]
+
+
+def refuse_two_versions(workspace, module, path, student):
+    """When the student's `.ipynb` and `.py` both exist and both were worked on, refuse and show the difference."""
+    from tito.rebuild import answers_of, difference
+
+    other = path.with_suffix(".py" if path.suffix == ".ipynb" else ".ipynb")
+    if not other.exists():
+        return
+    base = answers_of(workspace.base(module))
+    mine, theirs = answers_of(student), answers_of(nb.read(other))
+    clash = [i for i in base if theirs.get(i, base[i]) not in (base[i], mine.get(i))]
+    if clash:
+        lines = difference(mine, {**mine, **{i: theirs[i] for i in clash}}, (path.name, other.name))
+        raise TitoError(
+            f"{path.name} and {other.name} were both worked on and differ in {', '.join(clash)}\n" + "\n".join(lines),
+            f"{path.name} is the one that counts: take over what you want from {other.name}, then move it away",
+        )
+
+
+def assemble(course, folder, modules, worker=None):
+    """Lay an overlay in `folder` in which `modules` are built from the reference; used for borrowing and by authors."""
+    overlay.lay(course, folder)
+    for module in modules:
+        notebook = nb.compile_module(module)
+        origin = module.source.relative_to(course.root).as_posix()
+        nb.export(notebook, Path(folder) / "tinytorch", origin, module.settings.get("summary", ""))
+    return Path(folder)

@@ -1,0 +1,1 @@
+"""Write modules and check the course itself."""

@@ -1,0 +1,1 @@
+"""Grade submissions of a class."""

@@ -1,0 +1,1 @@
+"""Train real models with what you built."""

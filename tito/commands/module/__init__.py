@@ -1,0 +1,1 @@
+"""Work on a module: start, check, complete, get help."""

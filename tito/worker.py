@@ -1,0 +1,261 @@
+"""Runs one module's cells in a process of its own. Started as a script; knows nothing of tito.
+
+Reads a job as one line of JSON from standard input and writes events as lines of JSON to standard output:
+`{"start": id}` and `{"done": id, "status": ..., ...}` for each cell, at the end `{"end": true, "foreign": [...]}`.
+With `--fork` it stays warm and forks a child for each job it reads.
+
+A job: path (folder that holds the student's `tinytorch`), modules (to import), cells ([{id, source, seconds}]),
+forbidden (folders whose code must not be used), pytest (files to run), call ([file, function, arguments]).
+"""
+
+import contextlib
+import importlib
+import io
+import json
+import linecache
+import os
+import re
+import signal
+import sys
+import threading
+import time
+import traceback
+
+OUTPUT_LIMIT = 20_000
+VALUES_LIMIT = 2_000
+STUB = re.compile(r"\d\d-\d+ ")
+
+
+class CellTimeout(BaseException):
+    """A cell ran longer than it may. Not an Exception, so that a student's `except Exception` does not catch it."""
+
+
+class Guard:
+    """Notes every file opened below the forbidden folders. An audit hook cannot be removed by what runs after it."""
+
+    def __init__(self, forbidden):
+        self.forbidden = tuple(os.path.join(os.path.realpath(folder), "") for folder in forbidden)
+        self.seen = []
+        self.active = bool(forbidden)
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event, arguments):
+        if event == "open" and self.active and isinstance(arguments[0], str | bytes):
+            self._note(os.fsdecode(arguments[0]))
+
+    def _note(self, path):
+        real = os.path.realpath(path)
+        if real.startswith(self.forbidden) and real not in self.seen:
+            self.seen.append(real)
+
+    def inspect(self, namespace):
+        """Look through what is loaded, for code that came by another way than opening a file."""
+        for module in list(sys.modules.values()):
+            path = getattr(module, "__file__", None)
+            if isinstance(path, str):
+                self._note(path)
+        for value in list(namespace.values()):
+            members = [value, *(vars(value).values() if isinstance(value, type) else ())]
+            for member in members:
+                code = getattr(member, "__code__", None)
+                if code is not None:
+                    self._note(code.co_filename)
+        return self.seen
+
+
+@contextlib.contextmanager
+def time_limit(seconds):
+    """Raise CellTimeout where the code stands after `seconds`; where signals do not exist, the parent ends us."""
+    if not seconds or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(number, frame):
+        raise CellTimeout(f"ran longer than {seconds:g} s")
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+class Limited(io.StringIO):
+    """Keeps the first OUTPUT_LIMIT characters of what a cell prints."""
+
+    def write(self, text):
+        room = OUTPUT_LIMIT - self.tell()
+        super().write(text[: max(room, 0)])
+        return len(text)
+
+
+def plain(value):
+    """A value of a failed check as JSON can carry it."""
+    import numpy as np
+
+    if value is None:
+        return None
+    array = np.asarray(value)
+    values = array.ravel()[:VALUES_LIMIT].astype(float).tolist()
+    return {"shape": list(array.shape), "values": [v if v == v and abs(v) != float("inf") else repr(v) for v in values]}
+
+
+def describe(error):
+    """What an exception says, with the frames in cells and in the student's package."""
+    frames = [
+        {"file": f.filename, "line": f.lineno, "function": f.name, "text": f.line}
+        for f in traceback.extract_tb(error.__traceback__)
+        if f.filename != __file__
+    ]
+    facts = {"type": type(error).__name__, "message": str(error), "frames": frames}
+    if isinstance(error, NameError):
+        facts["name"] = error.name
+    if type(error).__name__ == "CheckFailed":
+        facts["promise"], facts["what"] = error.promise, error.what
+        facts["got"], facts["expected"] = plain(error.got), plain(error.expected)
+    return facts
+
+
+def status_of(error):
+    if isinstance(error, CellTimeout):
+        return "timeout"
+    if isinstance(error, NotImplementedError) and STUB.match(str(error)):
+        return "todo"
+    if type(error).__name__ == "CheckFailed":
+        return "failed"
+    return "error"
+
+
+def run_guarded(identity, action, seconds, emit):
+    """Run `action()` under a time limit, with its output kept; report how it went. Returns whether it went well."""
+    emit({"start": identity, "seconds": seconds})
+    output, started = Limited(), time.perf_counter()
+    event = {"done": identity, "status": "ok"}
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), time_limit(seconds):
+            event["value"] = action()
+    except (Exception, SystemExit, KeyboardInterrupt, CellTimeout) as error:
+        event["status"], event["error"] = status_of(error), describe(error)
+    event["output"], event["time"] = output.getvalue(), time.perf_counter() - started
+    emit(event)
+    return event["status"] == "ok"
+
+
+def run_cells(job, emit):
+    namespace = {"__name__": "__main__"}
+
+    def load():
+        for name in job["modules"]:
+            module = importlib.import_module(name)
+            namespace.update({k: v for k, v in vars(module).items() if not k.startswith("__")})
+
+    if not run_guarded("import", load, job.get("import_seconds", 20), emit):
+        return namespace
+    if any("measure" in cell["id"] or cell.get("plots") for cell in job["cells"]):
+        os.environ["MPLBACKEND"] = "agg"
+    for cell in job["cells"]:
+        source = re.sub(r"(?m)^(\s*)([%!])", r"\1# \2", cell["source"])
+        name = f"<{cell['id']}>"
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        run_guarded(
+            cell["id"],
+            lambda source=source, name=name: exec(compile(source, name, "exec"), namespace),
+            cell.get("seconds", 10),
+            emit,
+        )
+    return namespace
+
+
+def run_pytest(paths, emit):
+    """Run test files with pytest; one event for each test that fails and one for the whole."""
+    import pytest
+
+    failures, count = [], 0
+
+    class Listener:
+        def pytest_runtest_logreport(self, report):
+            nonlocal count
+            count += report.when == "call"
+            if report.failed:
+                message = (
+                    report.longrepr.reprcrash.message if hasattr(report.longrepr, "reprcrash") else str(report.longrepr)
+                )
+                failures.append({"test": report.nodeid.split("/")[-1], "message": message})
+
+        def pytest_collectreport(self, report):
+            if report.failed:
+                failures.append({"test": report.nodeid.split("/")[-1], "message": str(report.longrepr)})
+
+    def run():
+        arguments = ["-q", "--no-header", "--import-mode=importlib", "-p", "no:cacheprovider", "--rootdir", os.getcwd()]
+        code = int(pytest.main([*arguments, "-c", os.devnull, *paths], plugins=[Listener()]))
+        return {"failures": failures, "tests": count, "code": code}
+
+    run_guarded("integration", run, 120, emit)
+
+
+def run_call(file, function, arguments, emit):
+    """Call `function(**arguments)` of a file such as a milestone's `run.py`; prints go out as they come."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("tito_called", file)
+
+    def act():
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["tito_called"] = module
+        spec.loader.exec_module(module)
+        return getattr(module, function)(report=lambda text: emit({"say": str(text)}), **arguments)
+
+    run_guarded("call", act, 0, emit)
+
+
+def do(job, emit):
+    os.environ.update(job.get("environment", {}))
+    guard = Guard(job.get("forbidden", ()))
+    if job.get("cwd"):
+        os.chdir(job["cwd"])
+    sys.path[:] = [job["path"], *(entry for entry in sys.path if entry not in ("", job["path"]))]
+    namespace = {}
+    if job.get("modules"):
+        namespace = run_cells(job, emit)
+    if job.get("pytest"):
+        run_pytest(job["pytest"], emit)
+    if job.get("call"):
+        run_call(*job["call"], emit)
+    emit({"end": True, "foreign": guard.inspect(namespace)})
+
+
+def main():
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)  # what C code or a child of the student prints must not mix with events
+
+    def emit(event):
+        channel.write(json.dumps(event, default=str) + "\n")
+        channel.flush()
+
+    sys.dont_write_bytecode = True
+    import numpy  # noqa: F401  the slow part of every check, done while the job is still being written
+
+    emit({"ready": True})
+    if "--fork" not in sys.argv:
+        line = sys.stdin.readline()
+        if line:
+            emit({"pid": os.getpid()})
+            do(json.loads(line), emit)
+        return
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            os.setpgid(0, 0)
+            emit({"pid": os.getpid()})
+            do(json.loads(line), emit)
+            channel.flush()
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        emit({"exit": os.waitstatus_to_exitcode(status)})
+
+
+if __name__ == "__main__":
+    main()
