@@ -26,6 +26,7 @@ class Check:
     given: list = field(default_factory=list)
     foreign: list = field(default_factory=list)
     integration: dict | None = None
+    seconds: dict = field(default_factory=dict)
 
     @property
     def required(self):
@@ -91,7 +92,7 @@ def check(course, module, blank, student, stage, worker, full=False, measure=Fal
             outcome.remarks.append(
                 f"the given cell {result.id} failed: {explain(result, (), rebuilt.own, texts).happened}"
             )
-    outcome.foreign = run.foreign
+    outcome.foreign, outcome.seconds = run.foreign, _seconds(run, job)
     return outcome
 
 
@@ -166,6 +167,15 @@ def _collect(outcome, run, module, notebook, job):
     if event:
         failed = {"failures": [{"test": "integration", "message": str(event.get("error"))}], "tests": 0, "code": 1}
         outcome.integration = event.get("value") or failed
+
+
+def _seconds(run, job):
+    """Time used by the tests with all that leads to them, and by the measurements."""
+    measured = {cell["id"] for cell in job["cells"] if cell["plots"]}
+    sums = {"tests": 0.0, "measure": 0.0}
+    for event in run.events:
+        sums["measure" if event["done"] in measured else "tests"] += event.get("time", 0.0)
+    return sums
 
 
 def _after(stopped):

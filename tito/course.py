@@ -223,11 +223,18 @@ class Course:
     def version(self):
         return self.config["version"]
 
+    @property
+    def reference(self):
+        """The package into which the modules are exported."""
+        return self.root / self.config["lib_path"]
+
     @cached_property
     def library(self):
-        """Folder of the reference package, or of its hand-written part where there is no reference."""
-        beside = self.root / self.config["lib_path"]
-        return beside if beside.is_dir() else Path(__file__).resolve().parent.parent / self.config["lib_name"]
+        """The package whose hand-written files students get: the course's own, else the installed one."""
+        own = self.reference
+        return (
+            own if (own / "testing.py").exists() else Path(__file__).resolve().parent.parent / self.config["lib_name"]
+        )
 
     @cached_property
     def modules(self):
@@ -256,12 +263,8 @@ class Course:
     def reference_roots(self):
         """Folders whose code a student's check must never use."""
         package = Path(__file__).resolve().parent
-        roots = {
-            self.library,
-            self.root / self.config["nbs_path"],
-            package.parent / "tinytorch",
-            package / "_course" / "modules",
-        }
+        roots = {self.library, self.reference, self.root / self.config["nbs_path"]}
+        roots |= {package.parent / self.config["lib_name"], package / "_course" / "modules"}
         return sorted(str(root.resolve()) for root in roots)
 
     def module(self, word):
