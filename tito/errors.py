@@ -28,4 +28,4 @@ class CourseError(WorkplaceError):
 
     def __init__(self, place, message, hint=""):
         super().__init__(f"{place}: {message}", hint)
-        self.place = place
+        self.place = str(place)

@@ -330,7 +330,7 @@ def record(module, prints):
     old = read_fingerprints(module)
     same = len(old) == len(prints) and all(
         (a["task"], a["mistake"]) == (b["task"], b["mistake"]) and same_fingerprint(a["fingerprint"], b["fingerprint"])
-        for a, b in zip(old, prints)
+        for a, b in zip(old, prints, strict=True)
     )
     if not same:
         text = json.dumps(prints, indent=1, ensure_ascii=False, sort_keys=True)

@@ -396,7 +396,7 @@ def export(notebook, package, origin, summary=""):
     with tempfile.TemporaryDirectory(prefix="tito-export-") as folder:
         for target, cells in by_target.items():
             cells = [{**cell, "source": exported_source(cell["source"])} for cell in cells]
-            cells = fold([cell for cell in cells if cell["source"].strip()])
+            cells = fold([cell for cell in cells if ast.parse(cell["source"]).body])
             staged = Path(folder) / package.name / f"{target.replace('.', '/')}.py"
             if cells:
                 path = Path(folder) / f"{target}.ipynb"

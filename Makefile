@@ -1,0 +1,40 @@
+# The two commands a newcomer needs: make demo, make test. Everything stands in plain pip + tito lines in README.md too.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# nbgrader calls alembic by its bare name
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: demo test lab lint check export benchmark clean
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(f'Python 3.11 or newer is needed, this is {sys.version.split()[0]}: make PYTHON=python3.12' if sys.version_info < (3, 11) else 0)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/installed  ## a student completes the modules and reaches the milestone; a class is released, graded, reported
+	$(BIN)/python tests/demo.py
+
+test: $(VENV)/installed  ## the whole test suite
+	$(BIN)/python -m pytest
+
+lab: $(VENV)/installed  ## JupyterLab with module 01 open
+	$(BIN)/tito lab
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+check: $(VENV)/installed  ## the course checks itself
+	$(BIN)/tito dev check
+	$(BIN)/tito dev export --check
+
+export: $(VENV)/installed  ## write the reference library from the modules
+	$(BIN)/tito dev export
+
+benchmark: $(VENV)/installed
+	$(BIN)/python benchmarks/tool.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache
