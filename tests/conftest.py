@@ -8,9 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = Path(__file__).resolve().parent / "tiny"
+
+# the same examples in every run, and no limit of time on a machine that is busy with other tests
+settings.register_profile("course", deadline=None, derandomize=True)
+settings.load_profile("course")
 
 
 class Tito:

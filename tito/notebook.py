@@ -100,7 +100,10 @@ def to_percent(notebook):
 def _shorten(cell):
     full = cell["metadata"]["nbgrader"]
     short = {"grade_id": full["grade_id"]}
-    short.update({key: full[key] for key in ("points", "solution") if full.get(key)})
+    if full.get("points") is not None:
+        short["points"] = full["points"]
+    if full.get("solution"):
+        short["solution"] = True
     if cell["metadata"].get("tito", {}).get("optional") or full.get("optional"):
         short["optional"] = True
     return short
@@ -262,8 +265,7 @@ def strip(notebook):
     import nbformat
     from nbgrader.preprocessors import CheckCellMetadata, ComputeChecksums, LockCells
 
-    blank = nbformat.from_dict(copy.deepcopy(notebook))
-    _inject_here(blank)
+    blank = nbformat.from_dict(with_here(notebook))
     resources = {}
     for preprocessor in (_clear_solutions(), LockCells(), ComputeChecksums(), CheckCellMetadata()):
         blank, resources = preprocessor.preprocess(blank, resources)
@@ -281,7 +283,8 @@ def _clear_solutions():
         def preprocess_cell(self, cell, resources, cell_index):
             if is_answer(cell):
                 self.mark_schemes.preprocess_cell(cell, resources, cell_index)
-                cell.source = f"{cell.source.rstrip()}\n\n{ANSWER}"
+                if not cell.source.rstrip().endswith(ANSWER):  # a kit's blank already has the line
+                    cell.source = f"{cell.source.rstrip()}\n\n{ANSWER}"
             elif is_solution(cell) and BEGIN in cell.source:
                 self.code_stub = {"python": stub(cell)}
                 self._replace_solution_region(cell, "python")
@@ -311,10 +314,11 @@ def symbol(cell):
     return ".".join(node.name for node in sorted(around, key=lambda node: node.lineno)[:2])
 
 
-def _inject_here(notebook):
-    """Put the cell that selects the student's own package before the first code cell."""
-    import nbformat
-
+def with_here(notebook):
+    """A copy with the cell that selects the student's own package before the first code cell, unless it is there."""
+    notebook = copy.deepcopy(notebook)
+    if any(is_here(cell) for cell in notebook["cells"]):
+        return notebook
     first = next(i for i, cell in enumerate(notebook["cells"]) if cell["cell_type"] == "code")
     identity = f"{notebook['cells'][first]['id'].split('-')[0]}-here"
     cell = {
@@ -326,7 +330,8 @@ def _inject_here(notebook):
         "execution_count": None,
     }
     _complete(cell, identity)
-    notebook["cells"].insert(first, nbformat.from_dict(cell))
+    notebook["cells"].insert(first, cell)
+    return notebook
 
 
 def is_here(cell):

@@ -1,6 +1,7 @@
 """A workspace: the student's notebooks, their package, and in `.tito/` an append-only log of events and snapshots."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -14,7 +15,9 @@ from tito.errors import UsageError, WorkplaceError
 
 FORMAT = 1
 FORMATS = ("ipynb", "py")
-LOCK_SECONDS = 10
+LOCK_SECONDS = float(os.environ.get("TITO_LOCK_SECONDS", 10))
+KEPT_BY_ITSELF = 40  # snapshots of a module that `check` and `watch` took; those before a write are all kept
+STALE_SECONDS = 3600
 
 
 class Workspace:
@@ -23,6 +26,7 @@ class Workspace:
     def __init__(self, root, course):
         self.root, self.course = Path(root), course
         self.private = self.root / tito.WORKSPACE_MARK
+        self._locks = {}
 
     # --- finding and making ---
 
@@ -38,7 +42,14 @@ class Workspace:
             raise WorkplaceError(f"{root} is not a workspace", "unset TITO_OVERLAY, or make one with: tito init")
         workspace = cls(root, course)
         workspace.require_format()
-        overlay.recover(root)
+        if (root / "tinytorch").is_symlink():
+            raise WorkplaceError(
+                f"{root / 'tinytorch'} is a link to {(root / 'tinytorch').resolve()}; your package must be a folder",
+                f"remove the link, then: tito init {root}",
+            )
+        if not (root / "tinytorch").exists():  # in the middle of a commit, or cut off there
+            with workspace.locked():
+                overlay.recover(root)
         return workspace
 
     @classmethod
@@ -49,25 +60,31 @@ class Workspace:
             raise UsageError(f"{root} is the course itself", "choose a folder for your own work: tito init work")
         workspace = cls(root, course)
         existed = workspace.private.is_dir()
-        if existed and (workspace.private / "workspace.json").exists():
-            workspace.require_format()
+        if existed:
+            workspace.require_format(damaged_is_fine=True)
         elif (root / "tinytorch").exists():
             raise UsageError(f"{root / 'tinytorch'} exists and is not yours to build in", "choose an empty folder")
         workspace.private.mkdir(parents=True, exist_ok=True)
         with workspace.locked():
+            overlay.recover(root)
             overlay.lay(course, root)
             info = {"format": FORMAT, "tito": tito.__version__, "course": course.version, "course_hash": course.hash}
             notebook.write_atomically(workspace.private / "workspace.json", _json(info))
         return workspace, existed
 
-    def require_format(self):
+    def require_format(self, damaged_is_fine=False):
         """Raise before anything is touched when a newer tito made this workspace, or its description is damaged."""
         path = self.private / "workspace.json"
         try:
             info = json.loads(path.read_text(encoding="utf-8"))
-            number = info["format"]
+            number = int(info["format"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise WorkplaceError(f"{path} cannot be read: {error}", f"mend it with: tito init {self.root}") from error
+            if damaged_is_fine:
+                return
+            raise WorkplaceError(
+                f"{path} cannot be read: {type(error).__name__}: {error}",
+                f"mend it with: tito init {self.root}; your work stays as it is",
+            ) from error
         if number > FORMAT:
             raise WorkplaceError(
                 f"this workspace was made by tito {info.get('tito')} (format {number}); "
@@ -75,18 +92,25 @@ class Workspace:
                 "update tinytorch; nothing was changed",
             )
 
-    @contextlib.contextmanager
     def locked(self):
-        """Only one tito at a time may write here."""
+        """Only one tito at a time may write here. May be nested."""
+        return self._hold("lock", "writing")
+
+    def building(self):
+        """Only one tito at a time may build modules here; meanwhile others may still check, and write their files."""
+        return self._hold("building", "building a module")
+
+    @contextlib.contextmanager
+    def _hold(self, name, doing):
         import filelock
 
-        lock = filelock.FileLock(self.private / "lock", timeout=LOCK_SECONDS)
+        lock = self._locks.setdefault(name, filelock.FileLock(self.private / name, timeout=LOCK_SECONDS))
         try:
             lock.acquire()
         except filelock.Timeout as error:
             raise WorkplaceError(
-                f"another tito has been writing in {self.root} for {LOCK_SECONDS} s",
-                "wait for it to end, then try again",
+                f"another tito has been {doing} in {self.root} for {LOCK_SECONDS:g} s",
+                "wait for it to end, then try again; nothing was changed",
             ) from error
         try:
             yield
@@ -96,14 +120,19 @@ class Workspace:
     # --- events ---
 
     def record(self, event, **facts):
-        """Append one event to the log, in one write."""
+        """Append one event to the log: the whole line or, when the disk is full, nothing of it."""
         line = _json({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts}, indent=None)
-        handle = os.open(self.private / "events.jsonl", os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
-        try:
-            os.write(handle, line)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        path = self.private / "events.jsonl"
+        with self.locked(), open(path, "ab", buffering=0) as log:
+            before = os.fstat(log.fileno()).st_size
+            try:
+                if log.write(_missing_newline(path) + line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+                os.fsync(log.fileno())
+            except OSError as error:
+                os.ftruncate(log.fileno(), before)
+                error.filename = str(path)
+                raise
 
     @property
     def events(self):
@@ -111,11 +140,13 @@ class Workspace:
         if not path.exists():
             return []
         events = []
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                events.append(json.loads(line))
+                event = json.loads(line)
             except json.JSONDecodeError:
                 continue  # the last line of a machine that lost power in the middle of it
+            if isinstance(event, dict) and "event" in event:
+                events.append(event)
         return events
 
     def last(self, event, **facts):
@@ -128,9 +159,7 @@ class Workspace:
     def state_of(self, module):
         """`completed`, `borrowed`, `started` or `new`."""
         if overlay.is_built(self.root, module):
-            newest = [e["event"] for e in self.events if e.get("module") == module.slug]
-            built = [event for event in newest if event in ("completed", "borrowed")]
-            return built[-1] if built else "completed"
+            return "borrowed" if overlay.is_borrowed(self.root, module) else "completed"
         return "started" if self.last("started", module=module.slug) else "new"
 
     @property
@@ -156,14 +185,18 @@ class Workspace:
     def folder(self, module):
         return self.root / module.slug
 
-    def file(self, module):
-        """The student's file of a module. Raises when it was not started or is gone."""
+    def path(self, module):
+        """Where the student's file of a module is, or was. Raises when the module was not started."""
         started = self.last("started", module=module.slug)
         if started is None:
             raise UsageError(
                 f"module {module.label} {module.name} was not started", f"tito module start {module.label}"
             )
-        path = self.folder(module) / f"{module.name}.{started['format']}"
+        return self.folder(module) / f"{module.name}.{started['format']}"
+
+    def file(self, module):
+        """The student's file of a module. Raises when it was not started or is gone."""
+        path = self.path(module)
         if not path.exists():
             raise UsageError(
                 f"{self.show(path)} is gone",
@@ -195,42 +228,77 @@ class Workspace:
         path = self.base_path(module)
         return notebook.from_json(path.read_text(encoding="utf-8"), path) if path.exists() else self.blank(module)
 
+    def is_up_to_date(self, module):
+        """Whether the student's file stands on the course's present version of the module."""
+        newest = [e for e in self.events if e["event"] in ("started", "updated") and e.get("module") == module.slug]
+        return not newest or newest[-1].get("hash") == module.hash
+
     # --- snapshots ---
 
     def write(self, module, path, data, reason):
         """Write a student's file, its present state snapshotted first."""
-        self.snapshot(module, path, reason)
-        notebook.write_atomically(path, data)
+        with self.locked():
+            self.snapshot(module, path, reason)
+            notebook.write_atomically(path, data)
 
     def snapshot(self, module, path, reason):
-        """Keep a copy of `path` (it may not exist); returns the snapshot's folder or None."""
-        if not Path(path).exists():
-            return None
-        kept = self.private / "snapshots"
-        kept.mkdir(exist_ok=True)
-        newest = self.snapshots(module)[-1:]
-        if newest and (newest[0] / Path(path).name).exists():
-            if (newest[0] / Path(path).name).read_bytes() == Path(path).read_bytes():
+        """Keep a copy of `path` (it may not exist) unless the newest is the same; returns the snapshot or None."""
+        path = Path(path)
+        with self.locked():
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                return None
+            newest = self.snapshots(module, path.name)[-1:]
+            if newest and newest[0].read_bytes() == data:
                 return newest[0]
-        number = 1 + max((int(p.name.split("-")[0]) for p in kept.iterdir()), default=0)
-        folder = kept / f"{number:05}-{module.slug}-{reason}"
-        folder.mkdir()
-        notebook.write_atomically(folder / Path(path).name, Path(path).read_bytes())
-        return folder
+            kept = self.private / "snapshots"
+            kept.mkdir(exist_ok=True)
+            number = 1 + max((int(p.name.split("-")[0]) for p in kept.iterdir()), default=0)
+            copy = kept / f"{number:05}-{module.slug}-{reason}" / path.name
+            notebook.write_atomically(copy, data)
+            self._thin_out(module, path.name)
+        return copy
 
-    def snapshots(self, module):
-        return sorted((self.private / "snapshots").glob(f"*-{module.slug}-*"))
+    def snapshots(self, module, name):
+        """The kept copies of a file, oldest first."""
+        folders = sorted((self.private / "snapshots").glob(f"[0-9]*-{module.slug}-*"))
+        return [folder / name for folder in folders if (folder / name).exists()]
+
+    def _thin_out(self, module, name):
+        taken = [p.parent for p in self.snapshots(module, name) if p.parent.name.endswith(("-check", "-watch"))]
+        for folder in taken[:-KEPT_BY_ITSELF]:
+            shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def stage(self):
         """A copy of the overlay to build in, removed afterwards."""
         area = self.private / "stage"
         area.mkdir(exist_ok=True)
+        _remove_stale(area)
         folder = Path(tempfile.mkdtemp(dir=area))
         try:
-            yield overlay.stage(self.course, self.root, folder)
+            with self.locked():  # nobody may swap the package while it is copied
+                overlay.stage(self.course, self.root, folder)
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_stale(area):
+    """Remove what a tito that was killed left behind."""
+    for folder in area.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - folder.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _missing_newline(path):
+    """A newline, when the last line of a log was cut off in the middle."""
+    with open(path, "rb") as log:
+        size = log.seek(0, os.SEEK_END)
+        log.seek(max(0, size - 1))
+        return b"" if log.read(1) in (b"", b"\n") else b"\n"
 
 
 def _json(value, indent=1):

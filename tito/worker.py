@@ -5,7 +5,8 @@ Reads a job as one line of JSON from standard input and writes events as lines o
 With `--fork` it stays warm and forks a child for each job it reads.
 
 A job: path (folder that holds the student's `tinytorch`), modules (to import), cells ([{id, source, seconds}]),
-forbidden (folders whose code must not be used), pytest (files to run), call ([file, function, arguments]).
+forbidden (folders whose code must not be used), pytest (files to run), call ([file, function, arguments]),
+seconds (that the call may take), cwd, environment (variables to set).
 """
 
 import contextlib
@@ -196,9 +197,13 @@ def run_pytest(paths, emit):
     run_guarded("integration", run, 120, emit)
 
 
-def run_call(file, function, arguments, emit):
-    """Call `function(**arguments)` of a file such as a milestone's `run.py`; prints go out as they come."""
+def run_call(file, function, arguments, seconds, emit):
+    """Call `function(**arguments)` of a file such as a milestone's `run.py`; what it returns travels as plain data.
+
+    A function with a parameter `report` gets one that sends a line of progress at once.
+    """
     import importlib.util
+    import inspect
 
     spec = importlib.util.spec_from_file_location("tito_called", file)
 
@@ -206,9 +211,19 @@ def run_call(file, function, arguments, emit):
         module = importlib.util.module_from_spec(spec)
         sys.modules["tito_called"] = module
         spec.loader.exec_module(module)
-        return getattr(module, function)(report=lambda text: emit({"say": str(text)}), **arguments)
+        called = getattr(module, function)
+        if "report" in inspect.signature(called).parameters:
+            arguments["report"] = lambda text: emit({"say": str(text)})
+        return json.loads(json.dumps(called(**arguments), default=as_data))
 
-    run_guarded("call", act, 0, emit)
+    run_guarded("call", act, seconds, emit)
+
+
+def as_data(value):
+    """An array or a NumPy number as JSON can carry it."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"the result holds a {type(value).__name__}, which is not plain data")
 
 
 def do(job, emit):
@@ -223,7 +238,7 @@ def do(job, emit):
     if job.get("pytest"):
         run_pytest(job["pytest"], emit)
     if job.get("call"):
-        run_call(*job["call"], emit)
+        run_call(*job["call"], job.get("seconds", 0), emit)
     emit({"end": True, "foreign": guard.inspect(namespace)})
 
 

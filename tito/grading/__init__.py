@@ -1,0 +1,1 @@
+"""Releasing assignments and grading a class. Only `gradebook.py` knows nbgrader."""
