@@ -12,6 +12,7 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = Path(__file__).resolve().parent / "tiny"
+collect_ignore = ["tiny"]  # a course on which tito's commands are tested, with tests of its own
 
 # the same examples in every run, and no limit of time on a machine that is busy with other tests
 settings.register_profile("course", deadline=None, derandomize=True)

@@ -217,9 +217,7 @@ def idioms_were_shown(it):
         if nb.is_solution(cell):
             shown = seen + "\n" + _outside_region(cell)
             for idiom in sorted(_idioms(_region(cell), methods)):
-                if not re.search(
-                    rf"(?<!\w){re.escape(idiom)}(?!\w)" if idiom[0] != "." else rf"{re.escape(idiom)}\b", shown
-                ):
+                if not re.search(_where_shown(idiom), shown):
                     yield nb.grade_id(cell), f"its solution uses {idiom.rstrip('=')}, which was not shown before"
         seen += "\n" + _visible([cell])
 
@@ -482,7 +480,7 @@ def _idioms(source, methods):
     for node in ast.walk(ast.parse(textwrap.dedent(source))):
         if isinstance(node, ast.Attribute):
             text = ast.unparse(node)
-            if text.startswith(("np.", "math.")):
+            if re.fullmatch(r"(np|math)(\.\w+)+", text):
                 found.add(text)
             elif node.attr in methods:
                 found.add(f".{node.attr}")
@@ -490,7 +488,15 @@ def _idioms(source, methods):
             root = ast.unparse(node.func)
             if root.startswith("np.") or (isinstance(node.func, ast.Attribute) and node.func.attr in methods):
                 found |= {f"{keyword.arg}=" for keyword in node.keywords if keyword.arg}
-    return {idiom for idiom in found if not idiom.startswith("np.random.Generator")}
+    return found
+
+
+def _where_shown(idiom):
+    """Pattern of an idiom in visible text: `np.exp` as a word, `.astype` behind anything, `axis=` before any value."""
+    text = re.escape(idiom.rstrip("="))
+    return (
+        rf"(?<!\w){text}\s*=" if idiom.endswith("=") else rf"{text}\b" if idiom[0] == "." else rf"(?<!\w){text}(?!\w)"
+    )
 
 
 def _statements(source):
