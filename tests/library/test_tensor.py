@@ -135,9 +135,9 @@ def test_float64_only_when_asked_and_then_kept():
 
 
 def test_what_is_not_numbers_is_refused():
-    with pytest.raises(TypeError, match="not a type of numbers"):
+    with pytest.raises(TypeError, match="is not numbers"):
         Tensor(["a"])
-    with pytest.raises(ValueError, match="different lengths"):
+    with pytest.raises(ValueError, match="ragged"):
         Tensor([[1.0], [1.0, 2.0]])
     with pytest.raises(TypeError, match="float32"):
         Tensor(np.arange(3), requires_grad=True)
@@ -156,7 +156,7 @@ def test_a_tensor_copies_its_data():
 def test_shape_errors_name_the_operation_the_sizes_and_a_way_out():
     with pytest.raises(ValueError, match=r"matmul: \(2, 3\) @ \(4, 3\): inner sizes 3 and 4 differ; did you mean b.T"):
         Tensor(np.ones((2, 3))) @ Tensor(np.ones((4, 3)))
-    with pytest.raises(ValueError, match="add: .*sizes 3 and 4 differ"):
+    with pytest.raises(ValueError, match="add: .*sizes 3 and 4 in dimension -1"):
         Tensor(np.ones((2, 3))) + Tensor(np.ones((2, 4)))
     with pytest.raises(ValueError, match="concatenate"):
         concatenate([Tensor(np.ones((2, 3))), Tensor(np.ones((2, 4)))])
