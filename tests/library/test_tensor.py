@@ -180,6 +180,14 @@ def test_receipts_only_where_a_gradient_is_wanted():
     assert Tensor(z).receipt.operation == "identity"
 
 
+def test_no_gradient_is_dropped_silently():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match="give it by position"):
+        core.clip(x, min=Tensor([0.0], requires_grad=True))
+    with pytest.raises(TypeError, match="stack"):
+        Tensor([x[0], x[1]])
+
+
 def test_receipts_can_be_switched_off():
     x = Tensor([1.0], requires_grad=True)
     core.autograd.enabled = False

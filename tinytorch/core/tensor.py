@@ -339,6 +339,8 @@ def operation(forward):
 
     @functools.wraps(forward)
     def call(*inputs, **options):
+        if options and any(isinstance(value, Tensor) for value in options.values()):
+            raise TypeError(f"{name}: a Tensor given by name would lose its gradient; give it by position")
         arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
         try:
             result, saved = forward(*arrays, **options), None
