@@ -100,7 +100,7 @@ def test_reaching_it_is_recorded_with_picture_story_and_next_command(built):
     assert event["borrowed"] == [] and 0 < event["seconds"] < 5
     assert (built.work / "milestones" / "01_1900_sum.png").read_bytes().startswith(b"\x89PNG")
     assert len(kept(built)["results"]) == 3 and len(kept(built)["results"][0]["x"]) == 10
-    assert built.json("status" if False else "milestone", "status")["reached"][0]["metric"] == 1.0
+    assert built.json("milestone", "status")["reached"][0]["metric"] == 1.0
 
 
 def test_below_what_is_needed_says_by_how_much_and_records_nothing(built):
@@ -148,12 +148,18 @@ def test_short_is_handed_to_the_run(built):
 
 
 def test_borrowed_modules_are_named(built):
-    line = {"event": "borrowed", "module": "01_double", "time": "2000-01-01T00:00:00+0000"}
-    with open(built.work / ".tito" / "events.jsonl", "a") as file:
-        file.write(json.dumps(line) + "\n")
+    built("module", "borrow", "01", "--yes")
     assert "borrowed, not built by you: 01_double" in built("milestone", "run", "1").text
     assert events(built)[0]["borrowed"] == ["01_double"]
     assert built.json("milestone", "status")["reached"][0]["borrowed"] == ["01_double"]
+
+
+def test_a_reference_copied_by_hand_is_named(built):
+    name = "tinytorch/core/double.py"
+    shutil.copy(built.course / name, built.work / name)
+    text = built("milestone", "run", "1", code=1).flat
+    assert f"{name} is a copy of the reference, put there by hand" in text and "tito module borrow 01" in text
+    assert nothing_kept(built)
 
 
 def test_an_error_in_the_students_package_names_cell_and_line(built):
@@ -208,17 +214,24 @@ def test_the_time_limit_holds_for_all_seeds_together(built):
     assert "was stopped at seed 1" in built("milestone", "run", "1", code=1).flat
 
 
-def test_the_reference_is_found_out(built):
-    reach = f"import sys; sys.path.insert(0, {str(built.course)!r}); sys.modules.pop('tinytorch', None)\n"
-    package(
-        built, "import numpy as np\n", f"import numpy as np\nopen({str(built.course / 'modules/settings')!r}, 'w')\n"
+def test_a_package_that_takes_from_the_reference_is_found_out(built):
+    reference = built.course / "tinytorch" / "core" / "square.py"
+    (built.work / "tinytorch" / "core" / "square.py").write_text(
+        "import importlib.util\n"
+        f"spec = importlib.util.spec_from_file_location('square', {str(reference)!r})\n"
+        "module = importlib.util.module_from_spec(spec)\n"
+        "module.__package__ = 'tinytorch.core'\n"
+        "spec.loader.exec_module(module)\n"
+        "twice_the_square = module.twice_the_square\n"
     )
     text = built("milestone", "run", "1", code=1).text
-    assert "your code uses the reference" in text and "modules/settings" in text and nothing_kept(built)
-    (built.course / "modules" / "settings").unlink()
-    run_py(built, f"{reach}from tinytorch.core.square import twice_the_square\n\ndef run(seed, short, report): pass\n")
-    text = built("milestone", "run", "1", code=1).text
-    assert "course/tinytorch/core/square.py" in text and nothing_kept(built)
+    assert "your code uses the reference" in text and f"  {reference}\n" in text and nothing_kept(built)
+
+
+def test_a_run_that_reads_the_courses_sources_is_found_out(built):
+    source = built.course / "modules" / "02_square" / "square_dev.py"
+    run_py(built, f"def run(seed, short, report):\n    open({str(source)!r})\n    return {{'metric': 1.0}}\n")
+    assert f"  {source}\n" in built("milestone", "run", "1", code=1).text and nothing_kept(built)
 
 
 def test_hand_written_files_are_the_courses(built):
@@ -283,9 +296,9 @@ def test_a_milestone_that_is_not_well_formed_is_named(built, changes, message):
     assert "milestone.toml" in text and message in text
 
 
-def test_an_unknown_milestone_is_a_usage_error(tiny):
-    tiny("init", "work")
-    assert "did you mean" in tiny("milestone", "run", "sums", code=2).flat
+def test_an_unknown_milestone_is_a_usage_error(student):
+    assert "did you mean sum?" in student("milestone", "run", "sums", code=2).flat
+    student("milestone", "run", code=2)
 
 
 def test_list_says_what_each_needs_and_what_was_reached(tiny, template, built):
@@ -309,3 +322,9 @@ def test_list_needs_no_workspace(tiny):
 def test_list_and_status_before_anything_is_built(student):
     assert "waits for modules 01, 02" in student("milestone", "list").text
     assert "no milestone reached yet" in student("milestone", "status").text
+
+
+def test_a_course_without_milestones_says_so(student):
+    shutil.rmtree(student.course / "milestones")
+    assert "this course has no milestones" in student("milestone", "list").text
+    assert student.json("milestone", "status") == {"reached": [], "of": 0}

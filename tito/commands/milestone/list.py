@@ -1,4 +1,4 @@
-"""List the milestones: what each needs, what must be reached, what was."""
+"""List the milestones: needs, data, what is asked, what was reached."""
 
 import click
 
@@ -17,7 +17,7 @@ def command():
     for milestone in course.milestones:
         require_settings(milestone)
     rows = [_facts(milestone, workspace) for milestone in course.milestones]
-    lines = [line for row in rows for line in _lines(row)]
+    lines = [line for row in rows for line in _lines(row)] or ["this course has no milestones"]
     report.emit({"milestones": rows}, [*lines, _last_line(rows, workspace)])
 
 
@@ -72,4 +72,6 @@ def _last_line(rows, workspace):
     if ready:
         return f"next: tito milestone run {ready[0]['number']}"
     waiting = [row for row in rows if row["missing"]]
-    return f"next: tito module start {waiting[0]['missing'][0]}" if waiting else "next: tito milestone status"
+    if waiting:
+        return f"next: tito module start {waiting[0]['missing'][0]}"
+    return "next: tito milestone status" if rows else "next: tito module status"

@@ -1,4 +1,4 @@
-"""Show the milestones you have reached, with what was measured and when."""
+"""Show the milestones you have reached, with metric and date."""
 
 import click
 
