@@ -82,13 +82,19 @@ def tiny(tmp_path):
     return Tito(tmp_path, tmp_path / "course")
 
 
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory):
+    """A workspace of the tiny course in which module 01 is started: made once, to be copied."""
+    outside = Tito(tmp_path_factory.mktemp("begun"), TINY)
+    outside("init", "work")
+    _InWork(outside)("module", "start", "01")
+    return outside.work
+
+
 @pytest.fixture
-def student(tiny):
+def student(tiny, begun):
     """The tiny course with a workspace `work/` in which module 01 is started."""
-    tiny("init", "work")
-    tiny.folder, outside = tiny.work, tiny.folder
-    tiny("module", "start", "01")
-    tiny.folder = outside
+    shutil.copytree(begun, tiny.work)
     return _InWork(tiny)
 
 

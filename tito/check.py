@@ -2,18 +2,21 @@
 
 import ast
 import copy
+import hashlib
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tito import notebook as nb
 from tito import overlay
 from tito.errors import TitoError
-from tito.explain import Result, explain
-from tito.rebuild import rebuild
+from tito.explain import Result, cell_name, explain
+from tito.rebuild import answers_of, difference, rebuild
 
-TEST_SECONDS = 10
-MEASURE_SECONDS = 60
+TEST_SECONDS = float(os.environ.get("TITO_TEST_SECONDS", 10))
+MEASURE_SECONDS = 6 * TEST_SECONDS
+MEMORY = 4 << 30  # bytes a check may use at most, or half of what there is
 
 
 @dataclass
@@ -108,7 +111,7 @@ def without_syntax_errors(notebook, blank):
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None) or 1
             text = (cell["source"].split("\n")[line - 1 : line] or [""])[0].strip()
-            message = f"syntax error in cell {cell['id']}, line {line}: {getattr(error, 'msg', error)}"
+            message = f"syntax error in {cell_name(cell['id'])}, line {line}: {getattr(error, 'msg', error)}"
             task = nb.grade_id(cell)
             broken.append(
                 Result(cell["id"], "error", task=task, line=text, error={"type": message, "message": "", "frames": []})
@@ -128,8 +131,8 @@ def make_job(course, module, notebook, stage, full=False, measure=False, only=No
         if cell["cell_type"] != "code" or exported or nb.is_here(cell) or cell["id"].startswith("own-"):
             continue
         is_module_test = identity == f"{module.label}-module"
-        if (is_module_test and not full) or (nb.is_measure(cell) and not measure):
-            continue
+        if (is_module_test and not full) or (not nb.is_locked(cell) and not measure):
+            continue  # tests stand on locked cells only; the others are there to be looked at and played with
         if only is not None and nb.is_test(cell) and identity not in only:
             continue
         seconds = MEASURE_SECONDS if nb.is_measure(cell) else TEST_SECONDS
@@ -137,9 +140,27 @@ def make_job(course, module, notebook, stage, full=False, measure=False, only=No
     return {
         "path": str(stage),
         "modules": [f"tinytorch.{target}" for target in module.targets],
+        "import_seconds": 2 * TEST_SECONDS,
+        "memory": min(MEMORY, _memory_here() // 2),
         "cells": cells,
         "forbidden": course.reference_roots,
+        "copies": reference_hashes(course),
     }
+
+
+def _memory_here():
+    """Bytes of this machine's memory, as far as that is known."""
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", ()):
+        return 2 * MEMORY
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def reference_hashes(course):
+    """SHA-256 -> path of every file of the reference that holds a solution."""
+    targets = [f"{target.replace('.', '/')}.py" for target in course.owners]
+    paths = [Path(root) / target for root in {course.reference, course.library} for target in targets]
+    paths += [module.source for module in course.modules if module.has_reference]
+    return {hashlib.sha256(path.read_bytes()).hexdigest(): str(path) for path in paths if path.exists()}
 
 
 def _collect(outcome, run, module, notebook, job):
@@ -180,7 +201,7 @@ def _seconds(run, job):
 
 def _after(stopped):
     """The event of a test that did not run because something before it ended the process."""
-    error = dict(stopped["error"])
+    error = {**stopped["error"], "stopped_by": stopped["done"]}
     if stopped["done"] == "import":
         return {"status": stopped["status"], "error": error}
     error["message"] = f"not run, because cell {stopped['done']} ended the process: {error['message']}"
@@ -219,27 +240,52 @@ def read_fingerprints(module):
 
 
 def check_student(workspace, module, worker, full=False, measure=False, only=None, keep=None):
-    """Check the student's file of a module in a fresh stage. `keep(stage, outcome)` may use the stage while it is there."""
+    """Check the student's file of a module in a fresh stage.
+
+    `keep(stage, outcome)` may use the stage while it is there. The file as it was checked is kept as a snapshot.
+    """
     workspace.require_needs(module)
     path = workspace.file(module)
     student = nb.read(path)
-    refuse_two_versions(workspace, module, path, student)
+    workspace.snapshot(module, path, "check")
+    return check_notebook(workspace, module, student, worker, full, measure, only, keep)
+
+
+def check_notebook(workspace, module, student, worker, full=False, measure=False, only=None, keep=None):
+    """Check what was read from the student's file."""
+    remarks = refuse_two_versions(workspace, module, workspace.path(module), student)
+    if not workspace.is_up_to_date(module):
+        remarks.append(f"the course has a newer version of this module: tito module update {module.label}")
     blank = workspace.blank(module)
     paths = integration_tests(workspace.course, module) if full else ()
     with workspace.stage() as stage:
         outcome = check(workspace.course, module, blank, student, stage, worker, full, measure, only, integration=paths)
-        if (
-            workspace.base_path(module).exists()
-            and workspace.last("started", module=module.slug)["hash"] != module.hash
-        ):
-            updated = workspace.last("updated", module=module.slug, hash=module.hash)
-            if not updated:
-                outcome.remarks.append(
-                    f"the course has a newer version of this module: tito module update {module.label}"
-                )
+        outcome.remarks += remarks
+        outcome.foreign += put_there_by_hand(workspace, module)
+        if only is None:
+            remember(workspace, outcome)
         if keep:
             keep(stage, outcome)
     return outcome
+
+
+def remember(workspace, outcome):
+    """Record which tasks are right, when that has changed."""
+    if all(r.task is None or "stopped_by" not in r.error for r in outcome.results):
+        facts = {"module": outcome.module.slug, "right": [r.task for r in outcome.results if r.task and r.ok]}
+        last = workspace.last("checked", module=outcome.module.slug)
+        if last is None or last["right"] != facts["right"]:
+            workspace.record("checked", **facts)
+
+
+def put_there_by_hand(workspace, module):
+    """Files of the reference in the student's package that `borrow` did not put there."""
+    lower = [m for m in workspace.course.modules if m.number < module.number]
+    copied = [
+        m for m in lower if workspace.state_of(m) == "borrowed" and not workspace.last("borrowed", module=m.slug)
+    ]
+    paths = [overlay.target_path(workspace.root, target) for m in copied for target in m.targets]
+    return [f"{path}, a copy of the reference that tito module borrow did not make" for path in paths]
 
 
 def integration_tests(course, module):
@@ -249,21 +295,28 @@ def integration_tests(course, module):
 
 
 def refuse_two_versions(workspace, module, path, student):
-    """When the student's `.ipynb` and `.py` both exist and both were worked on, refuse and show the difference."""
-    from tito.rebuild import answers_of, difference
+    """When the student's `.ipynb` and `.py` both exist and both were worked on, refuse and show the difference.
 
+    Returns a remark when only the one that does not count was worked on.
+    """
     other = path.with_suffix(".py" if path.suffix == ".ipynb" else ".ipynb")
     if not other.exists():
-        return
-    base = answers_of(workspace.base(module))
-    mine, theirs = answers_of(student), answers_of(nb.read(other))
+        return []
+    base, mine, theirs = (_stripped(answers_of(n)) for n in (workspace.base(module), student, nb.read(other)))
     clash = [i for i in base if theirs.get(i, base[i]) not in (base[i], mine.get(i))]
-    if clash:
-        lines = difference(mine, {**mine, **{i: theirs[i] for i in clash}}, (path.name, other.name))
-        raise TitoError(
-            f"{path.name} and {other.name} were both worked on and differ in {', '.join(clash)}\n" + "\n".join(lines),
-            f"{path.name} is the one that counts: take over what you want from {other.name}, then move it away",
-        )
+    if not clash:
+        return []
+    if all(mine.get(i, base[i]) == base[i] for i in base):
+        return [f"{other.name} was worked on, but {path.name}, with which you started, is the one that counts"]
+    lines = difference(mine, {**mine, **{i: theirs[i] for i in clash}}, (path.name, other.name))
+    raise TitoError(
+        f"{path.name} and {other.name} were both worked on and differ in {', '.join(clash)}\n" + "\n".join(lines),
+        f"{path.name} is the one that counts: take over what you want from {other.name}, then move it away",
+    )
+
+
+def _stripped(answers):
+    return {identity: source.strip() for identity, source in answers.items()}
 
 
 def assemble(course, folder, modules, worker=None):

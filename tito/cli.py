@@ -1,19 +1,36 @@
 """The command line. A file in `commands/` is a command, a folder a group; each is imported when it is called."""
 
 import contextlib
+import errno
 import importlib
 import os
 import sys
 from pathlib import Path
 
-import click
 
-import tito
-from tito import report
-from tito.errors import TitoError
+def _hook(kind, error, trace):
+    """Say nothing when Ctrl-C comes before `run` can answer it."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _hook
+
+import click  # noqa: E402
+
+import tito  # noqa: E402
+from tito import report  # noqa: E402
+from tito.errors import TitoError  # noqa: E402
 
 COMMANDS = Path(__file__).with_name("commands")
 INTERRUPTED = 130
+_REMEDIES = {
+    errno.ENOSPC: "free some space on that disk, then try again",
+    errno.EDQUOT: "free some space on that disk, then try again",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f), then try again",
+    errno.EROFS: "make that disk writable, or work on a copy of the folder elsewhere",
+    errno.EACCES: "look at who owns that folder, and whether you may write in it",
+}
 
 
 class Folder(click.Group):
@@ -90,7 +107,7 @@ def run():
             stream.reconfigure(errors="replace")
     report.as_json = "--json" in sys.argv[1:]
     try:
-        sys.exit(main.main(standalone_mode=False) or 0)
+        sys.exit(main.main(prog_name="tito", standalone_mode=False) or 0)
     except TitoError as error:
         report.error(error.message, error.hint, error.exit_code)
         sys.exit(error.exit_code)
@@ -106,7 +123,8 @@ def run():
         sys.exit(1)
     except OSError as error:
         place = f" {error.filename}" if error.filename else ""
-        report.error(f"cannot use{place}: {error.strerror or error}; nothing was half-written", "tito doctor", 3)
+        remedy = _REMEDIES.get(error.errno, "tito doctor")
+        report.error(f"cannot use{place}: {error.strerror or error}; nothing was half-written", remedy, 3)
         sys.exit(3)
 
 

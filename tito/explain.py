@@ -46,7 +46,8 @@ def explain(result, fingerprints=(), own_cells=(), exported=()):
     """
     error = result.error
     kind, message = error.get("type", ""), error.get("message", "")
-    result.where, result.line = _place(error.get("frames", []), exported)
+    where, line = _place(error.get("frames", []), exported)
+    result.where, result.line = where or result.where, line or result.line
     if result.status == "todo":
         blank = message.split(" ", 1)[0]
         waits = result.task is not None and blank != result.task
@@ -56,6 +57,8 @@ def explain(result, fingerprints=(), own_cells=(), exported=()):
         result.cause = "a loop that does not end, most often because its condition never changes"
     elif result.status == "crashed":
         result.happened = message
+        if "SIGKILL" in message:
+            result.cause = "the machine ended it, most often because it filled the memory"
     elif kind == "CheckFailed":
         result.happened = error["promise"] + (f": {error['what']}" if error["what"] else "")
     elif kind == "SystemExit":
@@ -77,11 +80,21 @@ def _place(frames, exported):
     for frame in reversed(frames):
         if frame["file"] in texts:
             cell, line = notebook.cell_at(texts[frame["file"]], frame["line"])
-            return f"cell {cell}, in {frame['function']}", frame["text"] or ""
+            return cell_name(cell) + _inside(frame["function"]), frame["text"] or ""
     for frame in reversed(frames):
         if frame["file"].startswith("<") and re.match(r"<\d\d-", frame["file"]):
             return f"cell {frame['file'][1:-1]}, line {frame['line']}", frame["text"] or ""
     return "", ""
+
+
+def cell_name(cell):
+    """What to call a cell before the student."""
+    own = re.fullmatch(r"own-(\d+)", str(cell))
+    return f"your own exported cell number {own[1]}" if own else f"cell {cell}"
+
+
+def _inside(function):
+    return "" if function == "<module>" else f", in {function}"
 
 
 def _cause(error, own_cells):
@@ -94,6 +107,8 @@ def _cause(error, own_cells):
         return f"nothing named {name} is defined or imported at that point", "look for a typing error"
     if kind == "NotBuiltError":
         return "", ""
+    if kind == "MemoryError":
+        return "an array or a list that grows without end, or is far larger than meant", "print the shapes just before"
     if kind == "UnboundLocalError":
         return "a name is used before the line that gives it a value", "follow the branches: which one skips that line?"
     if kind == "RecursionError":

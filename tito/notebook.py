@@ -6,6 +6,7 @@ A notebook is the plain JSON dictionary of nbformat 4.5.
 
 import ast
 import copy
+import functools
 import json
 import os
 import re
@@ -34,7 +35,7 @@ def read(path):
     """Notebook from a `.ipynb` or percent `.py` file. Raises TitoError that names the file and the place."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise TitoError(f"{path} is not text in UTF-8 (byte {error.start})", "save it again as UTF-8") from error
     return from_percent(text) if path.suffix == ".py" else from_json(text, path)
@@ -46,15 +47,16 @@ def from_json(text, path="notebook"):
         cells = notebook["cells"]
         for cell in cells:
             cell["source"] = "".join(cell["source"])
-            cell["cell_type"], cell.setdefault("metadata", {})
+            cell["cell_type"], cell.setdefault("metadata", {}).get("nbgrader", {}).get("grade_id")
     except json.JSONDecodeError as error:
         raise TitoError(
             f"{path} is not a notebook: line {error.lineno} is not JSON ({error.msg})",
             "an earlier state can be brought back with: tito module undo",
         ) from error
     except (KeyError, TypeError, AttributeError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else "its parts are not what they should be"
         raise TitoError(
-            f"{path} is JSON but not a notebook of format 4 (no {error})",
+            f"{path} is JSON but not a notebook of format 4 ({what})",
             "open it in Jupyter and save it again, or: tito module undo",
         ) from error
     return notebook
@@ -121,8 +123,10 @@ def write_atomically(path, data):
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # a full disk does not say which file
         raise
 
 
@@ -180,8 +184,14 @@ def default_target(notebook):
     return None
 
 
+@functools.lru_cache(maxsize=4096)
 def code_of(source):
-    """Cell source with nbdev's directives and jupyter's magics made comments, so that line numbers stay."""
+    """Cell source with jupyter's magics made comments, so that line numbers stay."""
+    try:
+        ast.parse(source)
+        return source  # here a line that begins with % is the rest of an expression
+    except (SyntaxError, ValueError):
+        pass
     return "\n".join(re.sub(r"^(\s*)([%!])", r"\1# \2", line) for line in source.split("\n"))
 
 
@@ -207,6 +217,7 @@ def compile_module(module):
             cell["outputs"], cell["execution_count"] = [], None
         cell["id"] = identity
         _complete(cell, identity)
+    _lock_foundations(notebook["cells"])
     if default_target(notebook) is None:
         raise CourseError(module.source, "has no `#| default_exp`", "name the exported file in the first code cell")
     if not any(export_target(cell) == "" for cell in notebook["cells"]):
@@ -248,6 +259,35 @@ def _complete(cell, identity):
     if short.get("optional"):
         cell["metadata"]["tito"] = {"optional": True}
     cell["metadata"]["nbgrader"] = full
+
+
+def _lock_foundations(cells):
+    """Lock, too, what binds a name at top level that a locked cell further down uses: tests must not lose it."""
+    needed = set()
+    for cell in reversed(cells):
+        if cell["cell_type"] != "code" or is_measure(cell):
+            continue
+        binds, uses = _top_level_names(code_of(cell["source"]))
+        if binds & needed and not is_locked(cell) and not is_solution(cell):
+            cell["metadata"]["nbgrader"] = {"grade_id": cell["id"]}
+            _complete(cell, cell["id"])
+        if is_locked(cell):
+            needed = (needed - binds) | (uses - binds)
+
+
+def _top_level_names(source):
+    """Names that a cell binds, and names of other cells that it uses, also inside its functions."""
+    import symtable
+
+    table = symtable.symtable(source, "cell", "exec")
+    binds = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+    uses = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
+    waiting = list(table.get_children())
+    while waiting:
+        inner = waiting.pop()
+        uses |= {s.get_name() for s in inner.get_symbols() if s.is_global() and s.is_referenced()}
+        waiting += inner.get_children()
+    return binds, uses
 
 
 def _defines(cell):
@@ -418,7 +458,7 @@ def export(notebook, package, origin, summary=""):
 def exported_source(source):
     """Cell source as it goes into the package: without directives and without the solution's markers."""
     lines = [line for line in source.split("\n") if line.strip() not in (BEGIN, END) and not _DIRECTIVE.match(line)]
-    return "\n".join(lines).strip("\n")
+    return code_of("\n".join(lines)).strip("\n")
 
 
 def _nbdev_notebook(target, cells, summary):
@@ -450,5 +490,18 @@ def cell_at(text, line):
 
 
 def copy_tree(source, destination, skip=()):
+    """Copy a folder. Raises the first OSError as it is; shutil's own gathers them as texts."""
+    failures = []
+
+    def copy(one, other):
+        try:
+            return shutil.copy2(one, other)
+        except OSError as error:
+            failures.append(error)
+            raise
+
     ignore = shutil.ignore_patterns("__pycache__", *skip)
-    shutil.copytree(source, destination, dirs_exist_ok=True, ignore=ignore)
+    try:
+        shutil.copytree(source, destination, dirs_exist_ok=True, ignore=ignore, copy_function=copy)
+    except shutil.Error as error:
+        raise (failures or [error])[0] from error

@@ -1,6 +1,5 @@
-"""A student's answers in the course's notebook: given and test cells from the course, solution cells from the student."""
+"""A student's answers in the course's notebook: given and test cells the course's, solution cells the student's."""
 
-import ast
 import copy
 import difflib
 import re
@@ -14,7 +13,6 @@ from tito.notebook import (
     is_answer,
     is_locked,
     is_solution,
-    is_test,
 )
 
 _EXPORT = re.compile(r"^#\|\s*export\b.*\n?", re.MULTILINE)
@@ -53,7 +51,7 @@ def _fill_in(cell, answer):
     identity = grade_id(cell)
     if answer is None:
         return [f"cell {identity} is missing; it counts as not done (tito module reset {identity})"]
-    line = _EXPORT.match(cell["source"]) if is_solution(cell) else None
+    line = _EXPORT.search(cell["source"]) if is_solution(cell) else None
     if line is None or _EXPORT.search(answer) and export_target({**cell, "source": answer}) == export_target(cell):
         cell["source"] = answer
         return []
@@ -83,11 +81,12 @@ def carry(blank, student, base):
     notebook = copy.deepcopy(blank)
     moved = moved_ids(base, blank)
     untouched = {grade_id(cell): cell["source"] for cell in base["cells"]}
-    written = {identity: text for identity, text in answers.items() if text != untouched.get(identity)}
+    written = {i: text for i, text in answers.items() if text.strip() != untouched.get(i, "").strip()}
     places = {grade_id(cell): cell for cell in notebook["cells"] if is_solution(cell) or is_answer(cell)}
     for identity, text in written.items():
-        if moved.get(identity) in places:
-            places[moved[identity]]["source"] = text
+        new = moved.get(identity)
+        if new in places:
+            places[new]["source"] = text.replace(f'NotImplementedError("{identity} ', f'NotImplementedError("{new} ')
     lost = [identity for identity in written if moved.get(identity) not in places]
     orphans = [((), {"cell_type": "code", "metadata": {}, "source": _commented(i, written[i])}) for i in lost]
     anchored = [(tuple(moved.get(identity, identity) for identity in above), cell) for above, cell in own]
@@ -118,14 +117,14 @@ def _symbols(notebook):
 
 
 def changes(base, blank):
-    """What a newer version asks differently: ids of answers that are new, gone, or whose test is another."""
+    """What a newer version asks differently: ids of answers that are new, gone, moved, or asked or tested otherwise."""
     moved, before, after = moved_ids(base, blank), _by_id(base), _by_id(blank)
-    tests = [(f"{old}-test", f"{new}-test", new) for old, new in moved.items()]
     return {
         "new": [identity for identity in _symbols(blank) if identity not in moved.values()],
         "gone": [identity for identity in _symbols(base) if identity not in moved],
         "moved": {old: new for old, new in moved.items() if old != new},
-        "tests": [new for old_test, new_test, new in tests if before.get(old_test) != after.get(new_test)],
+        "asked": [new for old, new in moved.items() if before[old].replace(old, new) != after[new]],
+        "tested": [new for old, new in moved.items() if before.get(f"{old}-test") != after.get(f"{new}-test")],
     }
 
 
@@ -136,7 +135,7 @@ def _by_id(notebook):
 def restore(blank, student, ids):
     """The student's notebook with these cells as in the blank: edited ones, deleted ones, doubled ones; no other."""
     notebook = copy.deepcopy(student)
-    fresh = {grade_id(cell): cell for cell in blank["cells"]}
+    fresh = {_key(cell): cell for cell in blank["cells"]}
     cells, seen = [], set()
     for cell in notebook["cells"]:
         identity = grade_id(cell)
@@ -153,10 +152,13 @@ def restore(blank, student, ids):
 
 def _place_of(identity, fresh, cells):
     """The position behind the nearest cell that stands above this one in the blank and is still there."""
-    order = [i for i in fresh if i]
-    above = order[: order.index(identity)]
-    present = {grade_id(cell): position for position, cell in enumerate(cells)}
+    above = list(fresh)[: list(fresh).index(identity)]
+    present = {_key(cell): position for position, cell in enumerate(cells)}
     return next((present[i] + 1 for i in reversed(above) if i in present), 0)
+
+
+def _key(cell):
+    return grade_id(cell) or cell["source"].strip()
 
 
 def answers_of(notebook):

@@ -21,6 +21,27 @@ def emit(data, lines=()):
             say(text)
 
 
+def emit_line(data, lines=()):
+    """The same for a command that answers again and again: with `--json` one object a line."""
+    if as_json:
+        sys.stdout.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.flush()
+    else:
+        emit(data, lines)
+
+
+def confirm(question, otherwise):
+    """Ask on a terminal. Raises UsageError elsewhere, and when the answer is no; `otherwise` is how not to be asked."""
+    from tito.errors import UsageError
+
+    if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(f"{question} Nobody can be asked here", otherwise)
+    sys.stdout.write(f"{question} [y/N] ")
+    sys.stdout.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was changed", otherwise)
+
+
 def say(text=""):
     """One line for a person; nothing with `--json`."""
     if not as_json:
@@ -34,6 +55,7 @@ def error(message, hint="", code=1):
         sys.stdout.write(
             json.dumps({"ok": False, "error": message, "try": hint, "exit": code}, ensure_ascii=False) + "\n"
         )
+        sys.stdout.flush()
         return
     first, *rest = message.split("\n")
     sys.stderr.write("\n".join([wrap(f"tito: {first}", indent="  "), *rest]) + "\n")
@@ -92,7 +114,7 @@ def result_lines(result, full=False):
         lines.append(wrap(f"try: {result.hint}", start="      ", indent="      "))
     if full and result.output.strip():
         lines.append("      it printed:")
-        lines += [f"      | {line}" for line in result.output.strip().splitlines()[-10:]]
+        lines += [f"      | {line}"[:WIDTH] for line in result.output.strip().splitlines()[-10:]]
     return lines
 
 
@@ -108,7 +130,7 @@ def check_lines(check, next_line=None):
         for result in check.results:
             lines += result_lines(result, full=True) if result is trouble else [_short(result)]
     for path in check.foreign:
-        text = f"your code uses the reference: {path} was opened or imported. Only your own tinytorch counts here."
+        text = f"your code uses the reference: {path}. Only your own tinytorch counts here."
         lines.append(wrap(f"{word('failed')}  {text}", indent="      "))
     if check.integration and check.integration["failures"]:
         lines.append(f"{word('failed')}  on top of your earlier modules:")

@@ -16,6 +16,8 @@ from tito.errors import WorkplaceError
 
 WORKER = Path(__file__).with_name("worker.py")
 CAN_FORK = hasattr(os, "fork")
+TICK = 0.05
+STOPPED, LATE = object(), object()
 GRACE = 2.0 if hasattr(signal, "setitimer") else 0.2
 
 
@@ -31,21 +33,26 @@ class Run:
 
 
 class Worker:
-    """A process with NumPy loaded that runs jobs: one and then ends, or with `fork` each in a child of its own."""
+    """A process with NumPy loaded that runs jobs: one and then ends, or with `fork` each in a child of its own.
 
-    def __init__(self, fork=False):
-        self.fork = fork and CAN_FORK
-        self._process = None
-        self._lines = None
+    preload: modules that the cells will import, to have them ready too.
+    """
+
+    def __init__(self, fork=False, preload=()):
+        self.fork, self.preload = fork and CAN_FORK, tuple(preload)
+        self._process = self._lines = self._child = None
+        self._closed = True
         self.start()
 
     def start(self):
         """Start the process now, so that it loads NumPy while the caller prepares the job."""
-        command = [sys.executable, "-P", str(WORKER), *(["--fork"] if self.fork else [])]
+        options = [*(["--fork"] if self.fork else []), f"--preload={','.join(self.preload)}"]
+        command = [sys.executable, "-P", str(WORKER), *options]
         environment = {
             **os.environ,
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
+            "MPLBACKEND": "agg",
             "PYTHONUTF8": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
@@ -63,6 +70,7 @@ class Worker:
             )
         except OSError as error:
             raise WorkplaceError(f"cannot start {sys.executable}: {error}", "see: tito doctor") from error
+        self._closed, self._child = False, None
         self._lines = queue.Queue()
         self._errors = []
         threading.Thread(target=self._read, args=(self._process, self._lines), daemon=True).start()
@@ -82,85 +90,116 @@ class Worker:
                 errors.append(line)
                 del errors[:-50]
 
-    def run(self, job, say=None):
-        """Run one job to its end; `say` gets the progress lines of a job that calls a function."""
+    def run(self, job, say=None, stop=None):
+        """Run one job to its end; `say` gets the progress lines of a job that calls a function.
+
+        stop: asked now and then; when it says yes the job is ended. Returns None then.
+        """
         try:
             self._process.stdin.write(json.dumps(job) + "\n")
             self._process.stdin.flush()
-            return self._collect(say)
-        except (BrokenPipeError, KeyboardInterrupt) as error:
+            return self._collect(say, stop)
+        except BrokenPipeError as error:
+            words = self._last_words()
             self.close()
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            raise WorkplaceError(
-                f"the worker ended before it began: {self._last_words()}", "see: tito doctor"
-            ) from error
+            raise WorkplaceError(f"the worker ended before it began{words}", "see: tito doctor") from error
+        except BaseException:
+            self.close()
+            raise
         finally:
             if not self.fork:
                 self.close()
 
-    def _collect(self, say):
-        run, current, deadline, child = Run(), None, time.monotonic() + 60, None
+    def _collect(self, say, stop):
+        run, current, late, deadline = Run(), None, [], time.monotonic() + 60
         while True:
-            try:
-                line = self._lines.get(timeout=max(0.01, deadline - time.monotonic()))
-            except queue.Empty:
-                self._end(child)
-                run.events.append(
-                    {"done": current, "status": "timeout", "error": _no_frames("CellTimeout", "did not end")}
-                )
-                if self.fork:
-                    self._drain()
+            line = self._next_line(deadline, stop)
+            if line is STOPPED:
+                self._end_job()
+                return None
+            if line is LATE:
+                self._end_job()
+                error = {"type": "CellTimeout", "message": "it went on when it was told to stop", "frames": late}
+                run.events.append({"done": current, "status": "timeout", "error": error})
                 return run
             event = json.loads(line) if line is not None else {"exit": None}
             if "start" in event:
-                current = event["start"]
+                current, late = event["start"], []
                 deadline = time.monotonic() + event["seconds"] + GRACE if event["seconds"] else float("inf")
-                deadline = min(deadline, time.monotonic() + threading.TIMEOUT_MAX / 2)
+            elif "late" in event:
+                late = event["late"]
             elif "done" in event:
                 run.events.append(event)
                 deadline = time.monotonic() + 30
             elif "pid" in event:
-                child = event["pid"]
+                self._child = event["pid"]
             elif "say" in event and say:
                 say(event["say"])
+            elif "used" in event and event["used"] not in run.foreign:
+                run.foreign.append(event["used"])
             elif "end" in event:
-                run.foreign = event["foreign"]
-                self._end(child)  # grandchildren that the cells left behind
-                if self.fork:
-                    self._drain()
+                self._end_job()  # grandchildren that the cells left behind
                 return run
             elif "exit" in event:
-                words = self._last_words()
-                message = f"the process ended in this cell{f': {words}' if words else ''}"
-                run.events.append({"done": current, "status": "crashed", "error": _no_frames("SystemExit", message)})
+                self._child = None
+                run.events.append({"done": current, "status": "crashed", "error": self._how_it_ended(event["exit"])})
                 if event["exit"] is None and self.fork:
+                    self.close()
                     self.start()
                 return run
 
-    def _drain(self):
-        """Wait until the warm process says that its child is gone."""
+    def _next_line(self, deadline, stop):
+        """The next event, or LATE after the deadline, or STOPPED when `stop()` says so."""
+        while True:
+            wait = min(deadline - time.monotonic(), TICK if stop else 0.5)
+            try:
+                return self._lines.get(timeout=max(0.01, wait))
+            except queue.Empty:
+                if stop and stop():
+                    return STOPPED
+                if time.monotonic() >= deadline:
+                    return LATE
+                if self._process.poll() is not None and self._lines.empty():
+                    return None  # it is gone, though something it started may still hold the pipe
+
+    def _end_job(self):
+        """End what the job started; a warm process stays, and is heard out until its child is gone."""
+        if not self.fork:
+            return  # close() follows
+        if self._child is None:
+            self.close()
+            self.start()
+            return
+        _kill_group(self._child)
+        self._child = None
         while (line := self._lines.get(timeout=30)) is not None and "exit" not in json.loads(line):
             pass
 
-    def _end(self, child):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if child and hasattr(os, "killpg"):
-                os.killpg(child, signal.SIGKILL)
-            elif not self.fork:
-                self._process.kill()
+    def _how_it_ended(self, code):
+        """The error of a cell that ended its process: exit code or signal, and the last line on standard error."""
+        if code is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(timeout=1)
+        how = "" if code is None else f" (exit code {code})"
+        if code is not None and code < 0:
+            with contextlib.suppress(ValueError):
+                how = f" ({signal.Signals(-code).name})"
+        message = f"the process ended in this cell{how}{self._last_words()}"
+        return {"type": "SystemExit", "message": message, "frames": []}
 
     def _last_words(self):
         time.sleep(0.05)
-        return "".join(self._errors).strip().splitlines()[-1] if self._errors else ""
+        text = "".join(self._errors).strip()
+        return f": {text.splitlines()[-1]}" if text else ""
 
     def close(self):
         """End the process and all that it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
+        if self._closed:
+            return
+        self._closed = True
+        _kill_group(self._child)
+        _kill_group(self._process.pid)
+        self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(OSError):
@@ -173,5 +212,7 @@ class Worker:
         self.close()
 
 
-def _no_frames(kind, message):
-    return {"type": kind, "message": message, "frames": []}
+def _kill_group(leader):
+    if leader and hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)

@@ -5,7 +5,9 @@ import errno
 import json
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -54,7 +56,7 @@ class Workspace:
 
     @classmethod
     def create(cls, root, course):
-        """Make a workspace in `root`, or bring the one that is there up to date; nothing of the student's is touched."""
+        """Make a workspace in `root`, or bring the one there up to date; nothing of the student's is touched."""
         root = Path(root).resolve()
         if (root / "modules").is_dir() and (root / "settings.ini").exists():
             raise UsageError(f"{root} is the course itself", "choose a folder for your own work: tito init work")
@@ -121,18 +123,33 @@ class Workspace:
 
     def record(self, event, **facts):
         """Append one event to the log: the whole line or, when the disk is full, nothing of it."""
+        with self.recorded(event, **facts):
+            pass
+
+    @contextlib.contextmanager
+    def recorded(self, event, **facts):
+        """Append one event, and take it back when the block, which does what the event says, fails."""
         line = _json({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts}, indent=None)
         path = self.private / "events.jsonl"
-        with self.locked(), open(path, "ab", buffering=0) as log:
+        with self.locked(), uninterrupted(), open(path, "ab", buffering=0) as log:
             before = os.fstat(log.fileno()).st_size
             try:
-                if log.write(_missing_newline(path) + line) < len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-                os.fsync(log.fileno())
-            except OSError as error:
+                self._append(log, path, line)
+                yield
+            except BaseException:
                 os.ftruncate(log.fileno(), before)
-                error.filename = str(path)
                 raise
+
+    @staticmethod
+    def _append(log, path, line):
+        try:
+            whole = _missing_newline(path) + line
+            if log.write(whole) < len(whole):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(log.fileno())
+        except OSError as error:
+            error.filename = str(path)
+            raise
 
     @property
     def events(self):
@@ -164,7 +181,7 @@ class Workspace:
 
     @property
     def current(self):
-        """The module that the student works on: the one started last that is not completed, else the first not built."""
+        """The module that the student works on: the one started last and not completed, else the first not built."""
         for event in reversed(self.events):
             if event["event"] == "started":
                 module = next((m for m in self.course.modules if m.slug == event["module"]), None)
@@ -176,9 +193,9 @@ class Workspace:
         """Raise unless every module it imports from is built."""
         for needed in self.course.needs(module):
             if not overlay.is_built(self.root, needed):
-                target = needed.targets[0]
+                target, number = f"tinytorch.{needed.targets[0]}", needed.label
                 raise UsageError(
-                    f"module {module.label} {module.name} needs tinytorch.{target}, which is module {needed.label}, not built yet",
+                    f"module {module.label} {module.name} needs {target}, which is module {number}, not built yet",
                     f"tito module complete {needed.label}, or tito module borrow {needed.label}",
                 )
 
@@ -200,13 +217,17 @@ class Workspace:
         if not path.exists():
             raise UsageError(
                 f"{self.show(path)} is gone",
-                f"tito module undo {module.label} brings back its last snapshot; tito module start {module.label} a blank one",
+                f"tito module undo {module.label} brings back its last snapshot, "
+                f"tito module start {module.label} a blank one",
             )
         return path
 
     def show(self, path):
         """A path as the student would type it."""
-        shown = os.path.relpath(path)
+        try:
+            shown = os.path.relpath(path)
+        except OSError:  # the current folder is gone
+            return str(path)
         return str(path) if shown.startswith("../..") else shown
 
     # --- blanks ---
@@ -220,18 +241,26 @@ class Workspace:
         notebook.write_atomically(path, notebook.to_json(blank))
         return blank
 
-    def base_path(self, module):
-        """The blank from which the student started, of whatever version it was."""
-        return self.private / "base" / f"{module.slug}.ipynb"
-
-    def base(self, module):
-        path = self.base_path(module)
-        return notebook.from_json(path.read_text(encoding="utf-8"), path) if path.exists() else self.blank(module)
+    def version(self, module):
+        """The hash of the course's module on which the student's file stands, None before it is started."""
+        newest = [e for e in self.events if e["event"] in ("started", "updated") and e.get("module") == module.slug]
+        return newest[-1].get("hash") if newest else None
 
     def is_up_to_date(self, module):
         """Whether the student's file stands on the course's present version of the module."""
-        newest = [e for e in self.events if e["event"] in ("started", "updated") and e.get("module") == module.slug]
-        return not newest or newest[-1].get("hash") == module.hash
+        return self.version(module) in (None, module.hash)
+
+    def _base_path(self, module, version):
+        return self.private / "base" / f"{module.slug}-{version}.ipynb"
+
+    def keep_base(self, module, blank):
+        """Keep the blank of the present version, which later versions are compared with."""
+        notebook.write_atomically(self._base_path(module, module.hash), notebook.to_json(blank))
+
+    def base(self, module):
+        """The blank from which the student's file came, of whatever version it was."""
+        path = self._base_path(module, self.version(module))
+        return notebook.from_json(path.read_text(encoding="utf-8"), path) if path.exists() else self.blank(module)
 
     # --- snapshots ---
 
@@ -257,6 +286,7 @@ class Workspace:
             number = 1 + max((int(p.name.split("-")[0]) for p in kept.iterdir()), default=0)
             copy = kept / f"{number:05}-{module.slug}-{reason}" / path.name
             notebook.write_atomically(copy, data)
+            notebook.write_atomically(copy.with_name("version"), str(self.version(module)).encode())
             self._thin_out(module, path.name)
         return copy
 
@@ -283,6 +313,22 @@ class Workspace:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def uninterrupted():
+    """Ctrl-C takes effect after the block, which is short and must not be left half-way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = []
+    before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came and callable(before):  # an enclosing block's, or the one that raises KeyboardInterrupt
+        before(signal.SIGINT, None)
 
 
 def _remove_stale(area):

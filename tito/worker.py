@@ -1,21 +1,26 @@
 """Runs one module's cells in a process of its own. Started as a script; knows nothing of tito.
 
 Reads a job as one line of JSON from standard input and writes events as lines of JSON to standard output:
-`{"start": id}` and `{"done": id, "status": ..., ...}` for each cell, at the end `{"end": true, "foreign": [...]}`.
-With `--fork` it stays warm and forks a child for each job it reads.
+`{"start": id}` and `{"done": id, "status": ..., ...}` for each cell, `{"used": path}` for each
+use of a forbidden file, `{"end": true}` at the end.
+With `--fork` it stays warm and forks a child for each job it reads. `--preload=a,b` names what to import beforehand.
 
 A job: path (folder that holds the student's `tinytorch`), modules (to import), cells ([{id, source, seconds}]),
-forbidden (folders whose code must not be used), pytest (files to run), call ([file, function, arguments]),
+import_seconds, memory (bytes), forbidden (folders whose code must not be used), copies (SHA-256 -> file of theirs,
+by which copies elsewhere are known), pytest (files to run), call ([file, function, arguments]),
 seconds (that the call may take), cwd, environment (variables to set).
 """
 
+import ast
 import contextlib
+import hashlib
 import importlib
 import io
 import json
 import linecache
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -23,7 +28,9 @@ import time
 import traceback
 
 OUTPUT_LIMIT = 20_000
+MESSAGE_LIMIT = 2_000
 VALUES_LIMIT = 2_000
+COPY_LIMIT = 2_000_000  # bytes; no source file is longer
 STUB = re.compile(r"\d\d-\d+ ")
 
 
@@ -32,25 +39,46 @@ class CellTimeout(BaseException):
 
 
 class Guard:
-    """Notes every file opened below the forbidden folders. An audit hook cannot be removed by what runs after it."""
+    """Notes every use of a file below the forbidden folders, or of a copy of one elsewhere.
 
-    def __init__(self, forbidden):
+    An audit hook cannot be removed by what runs after it, and a note goes out at once, so that it cannot be taken back.
+    """
+
+    def __init__(self, emit, forbidden, copies=(), own=""):
+        self.emit = emit
         self.forbidden = tuple(os.path.join(os.path.realpath(folder), "") for folder in forbidden)
-        self.seen = []
-        self.active = bool(forbidden)
-        sys.addaudithook(self._audit)
+        self.copies = dict(copies)
+        installed = (sys.prefix, sys.base_prefix, own)
+        self.unsuspected = tuple(os.path.join(os.path.realpath(folder), "") for folder in installed if folder)
+        self.seen, self.elsewhere = [], {}
+        if forbidden:
+            sys.addaudithook(self._audit)
 
     def _audit(self, event, arguments):
-        if event == "open" and self.active and isinstance(arguments[0], str | bytes):
-            self._note(os.fsdecode(arguments[0]))
+        if event in ("open", "os.link", "os.symlink", "os.rename"):
+            self._note(arguments[0])
+        elif event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"):
+            command = repr(arguments[:2])
+            for folder in self.forbidden:
+                if folder[:-1] in command:
+                    self._tell(folder)
 
     def _note(self, path):
-        real = os.path.realpath(path)
-        if real.startswith(self.forbidden) and real not in self.seen:
-            self.seen.append(real)
+        if not isinstance(path, str | bytes | os.PathLike):
+            return
+        real = os.path.realpath(os.fsdecode(path))
+        if os.path.join(real, "").startswith(self.forbidden):
+            self._tell(real)
+        elif not real.startswith(self.unsuspected):
+            self.elsewhere[real] = True
+
+    def _tell(self, path):
+        if path not in self.seen:
+            self.seen.append(path)
+            self.emit({"used": path})
 
     def inspect(self, namespace):
-        """Look through what is loaded, for code that came by another way than opening a file."""
+        """Look through what is loaded, for code that came by another way than opening a file, and for copies."""
         for module in list(sys.modules.values()):
             path = getattr(module, "__file__", None)
             if isinstance(path, str):
@@ -61,17 +89,31 @@ class Guard:
                 code = getattr(member, "__code__", None)
                 if code is not None:
                     self._note(code.co_filename)
-        return self.seen
+        for path in self._copies_used():
+            self._tell(path)
+
+    def _copies_used(self):
+        for path in list(self.elsewhere):
+            with contextlib.suppress(OSError):
+                if os.path.isfile(path) and os.path.getsize(path) <= COPY_LIMIT:
+                    with open(path, "rb") as file:
+                        original = self.copies.get(hashlib.sha256(file.read()).hexdigest())
+                    if original:
+                        yield f"{path}, a copy of {original}"
 
 
 @contextlib.contextmanager
-def time_limit(seconds):
-    """Raise CellTimeout where the code stands after `seconds`; where signals do not exist, the parent ends us."""
+def time_limit(seconds, emit):
+    """Raise CellTimeout where the code stands after `seconds`; where signals do not exist, the parent ends us.
+
+    The place is reported first: code that catches everything goes on, and then the parent ends us.
+    """
     if not seconds or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def ring(number, frame):
+        emit({"late": frames_of(traceback.extract_stack(frame))})
         raise CellTimeout(f"ran longer than {seconds:g} s")
 
     previous = signal.signal(signal.SIGALRM, ring)
@@ -105,12 +147,8 @@ def plain(value):
 
 def describe(error):
     """What an exception says, with the frames in cells and in the student's package."""
-    frames = [
-        {"file": f.filename, "line": f.lineno, "function": f.name, "text": f.line}
-        for f in traceback.extract_tb(error.__traceback__)
-        if f.filename != __file__
-    ]
-    facts = {"type": type(error).__name__, "message": str(error), "frames": frames}
+    frames = frames_of(traceback.extract_tb(error.__traceback__))
+    facts = {"type": type(error).__name__, "message": text_of(error), "frames": frames}
     if isinstance(error, NameError):
         facts["name"] = error.name
     if type(error).__name__ == "CheckFailed":
@@ -119,10 +157,22 @@ def describe(error):
     return facts
 
 
+def frames_of(summary):
+    kept = [frame for frame in summary if frame.filename != __file__]
+    return [{"file": f.filename, "line": f.lineno, "function": f.name, "text": f.line} for f in kept[-100:]]
+
+
+def text_of(error):
+    try:
+        return str(error)[:MESSAGE_LIMIT]
+    except Exception as second:
+        return f"(its text cannot be had: {type(second).__name__})"
+
+
 def status_of(error):
     if isinstance(error, CellTimeout):
         return "timeout"
-    if isinstance(error, NotImplementedError) and STUB.match(str(error)):
+    if isinstance(error, NotImplementedError) and STUB.match(text_of(error)):
         return "todo"
     if type(error).__name__ == "CheckFailed":
         return "failed"
@@ -135,9 +185,9 @@ def run_guarded(identity, action, seconds, emit):
     output, started = Limited(), time.perf_counter()
     event = {"done": identity, "status": "ok"}
     try:
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), time_limit(seconds):
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), time_limit(seconds, emit):
             event["value"] = action()
-    except (Exception, SystemExit, KeyboardInterrupt, CellTimeout) as error:
+    except BaseException as error:
         event["status"], event["error"] = status_of(error), describe(error)
     event["output"], event["time"] = output.getvalue(), time.perf_counter() - started
     emit(event)
@@ -157,7 +207,7 @@ def run_cells(job, emit):
     if any("measure" in cell["id"] or cell.get("plots") for cell in job["cells"]):
         os.environ["MPLBACKEND"] = "agg"
     for cell in job["cells"]:
-        source = re.sub(r"(?m)^(\s*)([%!])", r"\1# \2", cell["source"])
+        source = without_magics(cell["source"])
         name = f"<{cell['id']}>"
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         run_guarded(
@@ -167,6 +217,15 @@ def run_cells(job, emit):
             emit,
         )
     return namespace
+
+
+def without_magics(source):
+    """Lines that begin with % or ! made comments, unless all of it is Python and they are the rest of an expression."""
+    try:
+        ast.parse(source)
+        return source
+    except (SyntaxError, ValueError):
+        return re.sub(r"(?m)^(\s*)([%!])", r"\1# \2", source)
 
 
 def run_pytest(paths, emit):
@@ -226,9 +285,32 @@ def as_data(value):
     raise TypeError(f"the result holds a {type(value).__name__}, which is not plain data")
 
 
+def limit_memory(size):
+    """Make a cell that fills the memory fail with MemoryError, before the machine does."""
+    if size and sys.platform == "linux":  # elsewhere the limit is not obeyed
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (size, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def end_with_parent():
+    """End this process group when tito is gone: nobody would stop an endless loop any more."""
+    if not hasattr(select, "poll"):
+        return
+    poll = select.poll()
+    poll.register(sys.stdin.fileno(), select.POLLHUP)
+
+    def wait():
+        poll.poll()
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def do(job, emit):
     os.environ.update(job.get("environment", {}))
-    guard = Guard(job.get("forbidden", ()))
+    guard = Guard(emit, job.get("forbidden", ()), job.get("copies", ()), job["path"])
+    limit_memory(job.get("memory"))
     if job.get("cwd"):
         os.chdir(job["cwd"])
     sys.path[:] = [job["path"], *(entry for entry in sys.path if entry not in ("", job["path"]))]
@@ -239,7 +321,8 @@ def do(job, emit):
         run_pytest(job["pytest"], emit)
     if job.get("call"):
         run_call(*job["call"], job.get("seconds", 0), emit)
-    emit({"end": True, "foreign": guard.inspect(namespace)})
+    guard.inspect(namespace)
+    emit({"end": True})
 
 
 def main():
@@ -253,10 +336,12 @@ def main():
     sys.dont_write_bytecode = True
     import numpy  # noqa: F401  the slow part of every check, done while the job is still being written
 
+    preload(argument[len("--preload=") :] for argument in sys.argv if argument.startswith("--preload="))
     emit({"ready": True})
     if "--fork" not in sys.argv:
         line = sys.stdin.readline()
         if line:
+            end_with_parent()
             emit({"pid": os.getpid()})
             do(json.loads(line), emit)
         return
@@ -264,12 +349,21 @@ def main():
         child = os.fork()
         if child == 0:
             os.setpgid(0, 0)
+            end_with_parent()
             emit({"pid": os.getpid()})
             do(json.loads(line), emit)
             channel.flush()
             os._exit(0)
         _, status = os.waitpid(child, 0)
         emit({"exit": os.waitstatus_to_exitcode(status)})
+
+
+def preload(lists):
+    """Import what the cells will import, so that it is there when a job comes."""
+    for name in ",".join(lists).split(","):
+        with contextlib.suppress(Exception):  # then the cell that imports it says so
+            if name:
+                importlib.import_module(name)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import click
 
 from tito.course import Course
-from tito.errors import UsageError
+from tito.errors import TitoError, UsageError
 from tito.state import FORMATS, Workspace
 
 json_option = click.option("--json", "as_json", is_flag=True, expose_value=False, help="Answer in JSON.")
@@ -11,8 +11,11 @@ format_option = click.option("--format", "form", type=click.Choice(FORMATS), def
 
 
 def _complete_module(context, parameter, incomplete):
-    course = Course.find()
-    return [m.label for m in course.modules if m.label.startswith(incomplete) or m.name.startswith(incomplete)]
+    try:
+        modules = Course.find().modules
+    except TitoError:
+        return []  # without a course there is nothing to complete, and a shell's TAB is no place for messages
+    return [m.label for m in modules if m.label.startswith(incomplete) or m.name.startswith(incomplete)]
 
 
 def module_argument(function):

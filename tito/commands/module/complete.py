@@ -32,10 +32,11 @@ def complete(workspace, module, worker, measure=False):
 
     def keep(stage, outcome):
         if outcome.ok:
-            overlay.commit(stage, workspace.root)
-            workspace.record("completed", module=module.slug, hash=module.hash, points=outcome.points[0])
+            facts = {"module": module.slug, "hash": module.hash, "points": outcome.points[0]}
+            with workspace.recorded("completed", **facts):
+                overlay.commit(stage, workspace.root)
 
-    with workspace.locked():
+    with workspace.building():
         return check_student(workspace, module, worker, full=True, measure=measure, keep=keep)
 
 

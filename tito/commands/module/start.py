@@ -16,30 +16,35 @@ def command(module, form):
     module = pick(workspace, module)
     started = workspace.last("started", module=module.slug)
     path = workspace.folder(module) / f"{module.name}.{started['format'] if started else form}"
-    if path.exists():
+    if path.exists() and started:
         raise UsageError(
             f"module {module.label} is already started: {workspace.show(path)}",
             f"tito module open {module.label}; to begin again: tito module reset {module.label}",
         )
     workspace.require_needs(module)
+    kept = "it was there and is kept; " if path.exists() else ""
     begin(workspace, module, form)
     tasks = [task for task in module.tasks if not task.optional]
     report.emit(
         {"module": module.slug, "file": str(path), "tasks": [task.id for task in tasks]},
         [
-            f"{workspace.show(path)}: {len(tasks)} tasks, about {module.settings['minutes']} minutes",
+            f"{workspace.show(path)}: {kept}{len(tasks)} tasks, about {module.settings['minutes']} minutes",
             f"next: tito module open {module.label}   (and tito module watch {module.label} beside it)",
         ],
     )
 
 
 def begin(workspace, module, form):
-    """Write the blank file and record it."""
+    """Record it and write the blank file, in this order: cut off in between, `start` again writes it.
+
+    A file of the student's that is already there is kept.
+    """
+    blank = workspace.blank(module)
+    data = notebook.to_json(blank) if form == "ipynb" else notebook.to_percent(blank)
+    path = workspace.folder(module) / f"{module.name}.{form}"
     with workspace.locked():
-        blank = workspace.blank(module)
-        path = workspace.folder(module) / f"{module.name}.{form}"
-        notebook.write_atomically(workspace.base_path(module), notebook.to_json(blank))
-        data = notebook.to_json(blank) if form == "ipynb" else notebook.to_percent(blank)
-        workspace.write(module, path, data, "start")
+        workspace.keep_base(module, blank)
         workspace.record("started", module=module.slug, format=form, hash=module.hash)
+        if not path.exists():
+            workspace.write(module, path, data, "start")
     return path
