@@ -122,7 +122,7 @@ class Classroom:
         return [module for module in course.modules if self.path("release", module).is_file()]
 
     def overlay(self, course, module, folder):
-        """A package for the module's tests in `folder`: lower modules by the reference, this one and later ones absent."""
+        """A package for the module in `folder`: lower modules by the reference, this one and later ones not built."""
         lower = [m for m in course.modules if m.number < module.number]
         blind = next((m for m in lower if not m.has_reference), None)
         if blind:
@@ -143,7 +143,7 @@ class Classroom:
     def key(self, course, released, data):
         """What a result depends on: the submission, the assignment, the modules below it and the grader."""
         below = "".join(m.hash for m in course.modules if m.number < released.module.number)
-        parts = (data, released.data, below.encode(), tito.__version__.encode())
+        parts = (data, nb.to_json(released.blank), below.encode(), tito.__version__.encode())
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]
 
     def result_path(self, module, student):
