@@ -79,7 +79,11 @@ def main():
             command = [sys.executable, "-c", f"import {what}"]
             report(f"import {what}", [seconds(command, folder, environment) for _ in range(REPEATS)], 0.2)
         work, path = solved_workspace(folder, environment)
-        report("tito module check 01", [seconds([*tito, "module", "check", "01"], work, environment) for _ in range(REPEATS)], 1)
+        report(
+            "tito module check 01",
+            [seconds([*tito, "module", "check", "01"], work, environment) for _ in range(REPEATS)],
+            1,
+        )
         complete = [seconds([*tito, "module", "complete", "01"], work, environment) for _ in range(REPEATS)]
         report("tito module complete 01", complete, 5)
         for label, options in (("watch, forked", []), ("watch, spare process", ["--spare"])):

@@ -279,13 +279,11 @@ def remember(workspace, outcome):
 
 
 def put_there_by_hand(workspace, module):
-    """Files of the reference in the student's package that `borrow` did not put there."""
-    lower = [m for m in workspace.course.modules if m.number < module.number]
-    copied = [
-        m for m in lower if workspace.state_of(m) == "borrowed" and not workspace.last("borrowed", module=m.slug)
-    ]
+    """Files in the student's package that look built, but that neither `complete` nor `borrow` put there."""
+    lower = [m for m in workspace.course.modules if m.number < module.number and overlay.is_built(workspace.root, m)]
+    copied = [m for m in lower if not workspace.last(workspace.state_of(m), module=m.slug)]
     paths = [overlay.target_path(workspace.root, target) for m in copied for target in m.targets]
-    return [f"{path}, a copy of the reference that tito module borrow did not make" for path in paths]
+    return [f"{path}, which neither tito module complete nor borrow put there" for path in paths]
 
 
 def integration_tests(course, module):

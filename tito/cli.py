@@ -34,7 +34,7 @@ _REMEDIES = {
 
 
 class Folder(click.Group):
-    """A click group whose commands are the files and folders of one folder; their help is the first line of the file."""
+    """A click group whose commands are the files and folders of a folder; their help is the first line of the file."""
 
     def __init__(self, folder, package, **settings):
         super().__init__(**settings)

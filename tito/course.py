@@ -271,6 +271,18 @@ class Course:
         """The module that `word` names: `7`, `07`, `training`, `07_training`."""
         return _pick(word, self.modules, "module", "tito module list")
 
+    def span(self, words):
+        """The modules that words name, lowest first; `01-03` names three."""
+        chosen = {}
+        for word in words:
+            ends = re.fullmatch(r"(\d+)-(\d+)", word)
+            first, last = ends.groups() if ends else (word, word)
+            first, last = self.module(first).number, self.module(last).number
+            if first > last:
+                raise UsageError(f"{word} runs backwards", f"{last:02}-{first:02}")
+            chosen.update({module.number: module for module in self.modules if first <= module.number <= last})
+        return [chosen[number] for number in sorted(chosen)]
+
     def milestone(self, word):
         return _pick(word, self.milestones, "milestone", "tito milestone list")
 

@@ -365,7 +365,7 @@ _OPERATORS = {
 
 
 def reached_tasks(it):
-    """Task id -> ids of tasks that its solution, or the constructors its test calls, can reach through exported code."""
+    """Task id -> ids of tasks that its solution, or constructors that its test calls, reach through exported code."""
     code, owner = {}, {}
     for cell in it.complete["cells"]:
         if nb.export_target(cell) is None:

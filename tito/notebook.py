@@ -111,8 +111,11 @@ def _shorten(cell):
     return short
 
 
-def write_atomically(path, data):
-    """Replace `path` by `data` (bytes) at once: after a crash there is the old file or the new one, never a part."""
+def write_atomically(path, data, durable=True):
+    """Replace `path` by `data` (bytes) at once: after a crash there is the old file or the new one, never a part.
+
+    durable: also when the power fails; waits for the disk.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -120,7 +123,8 @@ def write_atomically(path, data):
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException as error:
@@ -451,7 +455,7 @@ def export(notebook, package, origin, summary=""):
                 raise TitoError(f"{origin}: nothing to export to {target}: every `#| export` cell is empty")
             text = _rename_origin(staged.read_text(encoding="utf-8"), origin, [cell["id"] for cell in cells])
             written[target] = package / f"{target.replace('.', '/')}.py"
-            write_atomically(written[target], text.encode())
+            write_atomically(written[target], text.encode(), durable=False)
     return written
 
 

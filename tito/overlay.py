@@ -72,6 +72,8 @@ def stage(course, folder, destination):
 def commit(staged, folder):
     """Put the staged package in place of the student's. A crash in between is mended by `recover`."""
     live, previous = Path(folder) / "tinytorch", Path(folder) / ".tito" / "previous"
+    for path in (Path(staged) / "tinytorch").rglob("*.py"):
+        _wait_for_disk(path)
     shutil.rmtree(previous, ignore_errors=True)
     try:
         os.replace(live, previous)
@@ -79,6 +81,14 @@ def commit(staged, folder):
     except BaseException:
         recover(folder)
         raise
+
+
+def _wait_for_disk(path):
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def recover(folder):

@@ -143,8 +143,9 @@ def check_lines(check, next_line=None):
 
 
 def _short(result):
-    text = f"{word(result.status)}  {result.task or result.id}  {result.title}"
-    return text
+    return (
+        f"{word(result.status)}  {result.task or result.id}  {result.title}{' (optional)' if result.optional else ''}"
+    )
 
 
 def progress(items, label, total=None):

@@ -1,4 +1,4 @@
-"""A whole student path on the real course: from `init` to the milestones, with the reference's cells in blank notebooks."""
+"""A whole student path on the real course: from `init` to the milestones, with the reference's cells in the blanks."""
 
 import json
 

@@ -480,19 +480,38 @@ def test_a_full_disk_costs_nothing(on_small_disk):
     require_intact(student)
 
 
-def test_a_disk_that_can_only_be_read(on_small_disk):
-    student = on_small_disk
-    solve_all(student)
-    subprocess.run(["mount", "-o", "remount,ro", student.work], check=True)
+def require_unchanged_when_read_only(student, says, remedy):
+    """Every command that writes says why it cannot; those that only read work; nothing is changed."""
     before = tree(student.work)
     for command in WRITING:
         if command[1] != "undo":  # nothing to bring back
             text = student(*command, code=3).flat
-            assert "Read-only file system" in text and "make that disk writable" in text, command
+            assert says in text and remedy in text, command
     for command in ("status", "list", "diff", "open --print"):
         student("module", *command.split())
     assert tree(student.work) == before
+
+
+def test_a_disk_that_can_only_be_read(on_small_disk):
+    student = on_small_disk
+    solve_all(student)
+    subprocess.run(["mount", "-o", "remount,ro", student.work], check=True)
+    require_unchanged_when_read_only(student, "Read-only file system", "make that disk writable")
     subprocess.run(["mount", "-o", "remount,rw", student.work], check=True)
+    student("module", "complete", "01")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_only_be_read(student):
+    solve_all(student)
+    everything = [student.work, *student.work.rglob("*")]
+    for path in everything:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        require_unchanged_when_read_only(student, "Permission denied", "whether you may write in it")
+    finally:
+        for path in everything:
+            path.chmod(0o755 if path.is_dir() else 0o644)
     student("module", "complete", "01")
 
 

@@ -35,7 +35,8 @@ DEFECTS = {
     "reference fails": ("return np.add(x, x)", "return np.add(x, x) + 1", "fails with the reference"),
     "test is not called": ("\n\ntest_unit_double()\n", "\n", "does not call test_unit_double"),
     "test passes on the stub": (
-        'check_close(double([1.0, 2.0]), [2.0, 4.0], "each value is doubled")\n    check_close(double(-3.0), -6.0, "a negative number too")',
+        'check_close(double([1.0, 2.0]), [2.0, 4.0], "each value is doubled")\n'
+        '    check_close(double(-3.0), -6.0, "a negative number too")',
         "pass",
         "ends with 'ok' on the untouched notebook",
     ),

@@ -12,6 +12,7 @@ import pytest
 
 from tito import notebook as nb
 from tito.course import Course
+from tito.state import Workspace
 
 IPYNB, PERCENT = "01_double/double.ipynb", "01_double/double.py"
 STUB = 'raise NotImplementedError("01-1 double")'
@@ -339,20 +340,13 @@ def test_undo_without_a_snapshot_says_so(student):
 
 def test_snapshots_taken_by_checking_are_thinned_out_and_others_are_not(student):
     student("module", "reset", "01-1")
+    workspace = Workspace(student.work, Course(student.course))
+    module = workspace.course.module("01")
     for number in range(43):
         student.edit(IPYNB, "01-1", f"#| export\ndef double(x):\n    return {number}")
-        assert (
-            subprocess.run([sys.executable, "-c", SNAPSHOT], env=student.environment(), cwd=student.work).returncode
-            == 0
-        )
+        workspace.snapshot(module, workspace.path(module), "check")
     kept = [row["kept_by"] for row in student.json("module", "undo", "--list")]
     assert kept.count("check") == 40 and kept[0] == "reset"
-
-
-SNAPSHOT = (
-    "from tito.course import Course; from tito.state import Workspace; c = Course.find(); w = Workspace.find(c); "
-    "m = c.module('01'); w.snapshot(m, w.path(m), 'check')"
-)
 
 
 # --- diff and solution -----------------------------------------------------------------------------------------------
@@ -446,7 +440,7 @@ def test_borrow_keeps_modules_that_the_student_built(student):
 
 def test_borrow_of_what_is_not_there(student):
     assert "did you mean square?" in student("module", "borrow", "sqare", code=2).flat
-    assert "goes backwards" in student("module", "borrow", "02-01", code=2).flat
+    assert "runs backwards" in student("module", "borrow", "02-01", code=2).flat
     assert "there is no module '09'" in student("module", "borrow", "01-09", code=2).flat
 
 
@@ -533,6 +527,18 @@ def test_update_of_a_percent_file(percent):
     assert "return np.add(x, x)" in now and "return double(double(x))" in now and "# My note." in now
     assert "def mine(x)" in now and "import math" in now
     assert [r["status"] for r in percent.json("module", "check", code=1)["results"]] == ["ok", "todo", "ok"]
+
+
+def test_update_carries_an_answer_whose_function_has_another_name_now(student):
+    student.solve("01-1")
+    student.edit(IPYNB, "01-1", lambda old: old + "\n# kept")
+    source = student.course / "modules/01_double/double_dev.py"
+    source.write_text(source.read_text().replace("double(", "twice("))
+    answer = student.json("module", "update")
+    assert answer["moved"] == {} and answer["gone"] == answer["new"] == [] and answer["asked"] == ["01-1"]
+    assert sources(student)["01-1"].endswith("# kept") and "01-2 quadruple" in sources(student)["01-2"]
+    student("module", "undo")
+    assert "asked differently: 01-1" in student("module", "update").flat
 
 
 def test_update_keeps_the_answer_to_a_task_that_is_gone(student):

@@ -230,9 +230,17 @@ def test_a_lower_module_put_there_by_hand_is_named(tempted, how):
     tempted("module", "start", "02")
     tempted.solve("02-1")
     text = tempted("module", "complete", "02", code=1).flat
-    assert str(target) in text and "tito module borrow did not make" in text
+    assert str(target) in text and "neither tito module complete nor borrow put there" in text
     tempted("module", "borrow", "01")
     tempted("module", "complete", "02")
+
+
+def test_a_lower_module_written_by_hand_is_named(tempted):
+    target = tempted.work / "tinytorch" / "core" / "double.py"
+    target.write_text("import numpy as np\n\ndef double(x):\n    return np.add(x, x)\n")
+    tempted("module", "start", "02")
+    tempted.solve("02-1")
+    assert f"{target}, which neither" in tempted("module", "check", "02", code=1).flat
 
 
 def test_a_package_that_is_a_link_is_refused(tempted):

@@ -111,7 +111,7 @@ def test_text_for_a_person_says_what_comes_next(student):
     command = [sys.executable, "-m", "tito.cli", "module", "watch", "--once"]
     student.solve("01-1")
     process = subprocess.Popen(command, cwd=student.work, env=student.environment(), stdout=subprocess.PIPE, text=True)
-    text = [process.stdout.readline() for _ in range(7)]
+    text = [process.stdout.readline() for _ in range(8)]
     student.solve("01-2")
     rest = process.stdout.read()
     process.stdout.close()

@@ -17,12 +17,10 @@ from tito.errors import UsageError
 @click.option("--borrowable", metavar="NN|NN-NN", multiple=True, help="Modules that the kit's students may borrow.")
 @json_option
 def command(modules, folder, kit, borrowable):
-    from tito.grading.release import choose
-
     course = Course.find()
-    chosen = choose(course, modules)
+    chosen = course.span(modules)
     if kit:
-        make(course, chosen, folder, choose(course, borrowable))
+        make(course, chosen, folder, course.span(borrowable))
     elif borrowable:
         raise UsageError("--borrowable is for kits", "add --kit, or leave it out")
     else:

@@ -1,6 +1,5 @@
 """Releasing modules: the assignment of nbgrader from the same bytes that students get."""
 
-import re
 from dataclasses import dataclass
 
 from tito import notebook as nb
@@ -19,18 +18,6 @@ class Release:
 
     def as_json(self):
         return {"module": self.module.slug, "done": self.done, "graded": self.graded}
-
-
-def choose(course, words):
-    """The modules that words name, lowest first: `7`, `training`, `01-03`."""
-    chosen = {}
-    for word in words:
-        span = re.fullmatch(r"(\d+)-(\d+)", word)
-        ends = [course.module(number).number for number in span.groups()] if span else [course.module(word).number] * 2
-        if ends[0] > ends[1]:
-            raise UsageError(f"{word} runs backwards", f"{span[2]}-{span[1]}")
-        chosen.update({module.number: module for module in course.modules if ends[0] <= module.number <= ends[1]})
-    return [chosen[number] for number in sorted(chosen)]
 
 
 def release(course, modules, folder):

@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from tito.course import Course
-from tito.grading.release import choose
 
 course_option = click.option(
     "--course",
@@ -21,7 +20,7 @@ def room_and_modules(folder, words):
     from tito.grading.classroom import Classroom
 
     course = Course.find()
-    modules = choose(course, words)
+    modules = course.span(words)
     room = Classroom.find(folder)
     return room, course, modules or room.modules(course)
 

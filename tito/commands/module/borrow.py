@@ -1,7 +1,6 @@
 """Put the course's own version of modules into your tinytorch."""
 
 import contextlib
-import re
 
 import click
 
@@ -18,7 +17,7 @@ from tito.notebook import write_atomically
 @json_option
 def command(modules, yes):
     course, workspace = workplace()
-    modules = expand(course, modules)
+    modules = course.span(modules)
     for module in modules:
         require_reference(module)
     with workspace.building():
@@ -34,19 +33,6 @@ def command(modules, yes):
                     events.enter_context(workspace.recorded("borrowed", module=module.slug, hash=module.hash))
                 overlay.commit(stage, workspace.root)
     report.emit({"borrowed": [module.slug for module in modules]}, lines(workspace, modules))
-
-
-def expand(course, words):
-    """The modules that the words name; `01-03` names three."""
-    found = {}
-    for word in words:
-        span = re.fullmatch(r"(\d+)-(\d+)", word)
-        ends = [course.module(end).number for end in span.groups()] if span else []
-        if ends and ends[0] > ends[1]:
-            raise UsageError(f"{word} goes backwards", f"tito module borrow {span[2]}-{span[1]}")
-        named = [m for m in course.modules if ends[0] <= m.number <= ends[1]] if ends else [course.module(word)]
-        found.update({module.number: module for module in named})
-    return [found[number] for number in sorted(found)]
 
 
 def require_reference(module):

@@ -18,6 +18,7 @@ from tito.runner import CAN_FORK, Worker
 
 POLL = 0.04  # seconds between two looks at the file
 HALF_WRITTEN = 1.0  # seconds an editor gets to finish a file that cannot be read
+SPARES = 2  # one may still be starting when saves follow each other closely
 LACKING = 0.3  # the same for one in which answers have vanished
 
 
@@ -35,6 +36,7 @@ def command(module, spare, once):
     module = pick(workspace, module)
     workspace.require_needs(module)
     watch = Watch(workspace, module, spare)
+    report.say(f"watching {workspace.show(watch.path)}; Ctrl-C ends it")
     try:
         ok = watch.run(once)
     except KeyboardInterrupt:
@@ -46,25 +48,27 @@ def command(module, spare, once):
 
 
 class Ready:
-    """A worker that is there at once: a warm one that forks for each job, or after each job a spare one."""
+    """A worker that is there at once: a warm one that forks for each job, or the first of some spare ones."""
 
     def __init__(self, forks, preload, stop):
         self.forks, self.preload, self.stop = forks, preload, stop
-        self.used, self.worker = False, Worker(forks, preload)
+        self.workers = []
+        self.refill()
 
     def run(self, job):
-        self.used = True
-        run = self.worker.run(job, stop=self.stop)
+        worker = self.workers[0] if self.forks else self.workers.pop(0)
+        run = worker.run(job, stop=self.stop)
         if run is None:
             raise Superseded
         return run
 
     def refill(self):
-        if self.used and not self.forks:
-            self.used, self.worker = False, Worker(preload=self.preload)
+        while len(self.workers) < (1 if self.forks else SPARES):
+            self.workers.append(Worker(self.forks, self.preload))
 
     def close(self):
-        self.worker.close()
+        for worker in self.workers:
+            worker.close()
 
 
 class Watch:
