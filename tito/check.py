@@ -13,8 +13,9 @@ from tito import overlay
 from tito.errors import TitoError
 from tito.explain import Result, cell_name, explain
 from tito.rebuild import answers_of, difference, rebuild
+from tito.state import seconds_setting
 
-TEST_SECONDS = float(os.environ.get("TITO_TEST_SECONDS", 10))
+TEST_SECONDS = seconds_setting("TITO_TEST_SECONDS", 10)
 MEASURE_SECONDS = 6 * TEST_SECONDS
 MEMORY = 4 << 30  # bytes a check may use at most, or half of what there is
 

@@ -195,7 +195,7 @@ def _kernel():
 def _plain_import():
     """Which package `python -c "import tinytorch"` takes, here."""
     python = shutil.which("python") or shutil.which("python3") or sys.executable
-    command = [python, "-c", "import tinytorch; print(tinytorch.__file__)"]
+    command = [python, "-B", "-c", "import tinytorch; print(tinytorch.__file__)"]  # -B: writes no cache
     name = "tinytorch"
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, errors="replace")

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ WORKER = Path(__file__).with_name("worker.py")
 CAN_FORK = hasattr(os, "fork")
 TICK = 0.05
 STOPPED, LATE = object(), object()
+_EXIT = re.compile(r'\{"exit": -?\d+\}\s*$')
 GRACE = 2.0 if hasattr(signal, "setitimer") else 0.2
 
 
@@ -122,7 +124,7 @@ class Worker:
                 error = {"type": "CellTimeout", "message": "it went on when it was told to stop", "frames": late}
                 run.events.append({"done": current, "status": "timeout", "error": error})
                 return run
-            event = json.loads(line) if line is not None else {"exit": None}
+            event = {"exit": None} if line is None else _event(line)
             if "start" in event:
                 current, late = event["start"], []
                 deadline = time.monotonic() + event["seconds"] + GRACE if event["seconds"] else float("inf")
@@ -172,7 +174,7 @@ class Worker:
             return
         _kill_group(self._child)
         self._child = None
-        while (line := self._lines.get(timeout=30)) is not None and "exit" not in json.loads(line):
+        while (line := self._lines.get(timeout=30)) is not None and "exit" not in _event(line):
             pass
 
     def _how_it_ended(self, code):
@@ -210,6 +212,15 @@ class Worker:
 
     def __exit__(self, *_):
         self.close()
+
+
+def _event(line):
+    """What a line says; of one that a process was kept from finishing, only what the next one put behind it."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        tail = _EXIT.search(line)
+        return json.loads(tail[0]) if tail else {}
 
 
 def _kill_group(leader):

@@ -17,7 +17,17 @@ from tito.errors import UsageError, WorkplaceError
 
 FORMAT = 1
 FORMATS = ("ipynb", "py")
-LOCK_SECONDS = float(os.environ.get("TITO_LOCK_SECONDS", 10))
+
+
+def seconds_setting(name, default):
+    """A number of seconds from the environment, for slow machines."""
+    try:
+        return float(os.environ.get(name, default))
+    except ValueError as error:
+        raise WorkplaceError(f"{name} is {os.environ[name]!r}, not a number of seconds", f"unset {name}") from error
+
+
+LOCK_SECONDS = seconds_setting("TITO_LOCK_SECONDS", 10)
 KEPT_BY_ITSELF = 40  # snapshots of a module that `check` and `watch` took; those before a write are all kept
 STALE_SECONDS = 3600
 

@@ -555,3 +555,16 @@ def test_update_keeps_the_answer_to_a_task_that_is_gone(student):
     kept = [text for text in sources(student).values() if "no longer asks for" in text]
     assert len(kept) == 1 and "#     return double(double(x))" in kept[0]
     assert [r["status"] for r in student.json("module", "check")["results"]] == ["ok"]
+
+
+def test_modules_and_tasks_are_offered_to_the_shell(student):
+    def offered(line):
+        asked = {"_TITO_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+        tito = [sys.executable, "-c", "from tito.cli import run; run()"]
+        done = subprocess.run(tito, env=student.environment(**asked), capture_output=True, text=True, cwd=student.work)
+        return [row.split(",", 1)[1] for row in done.stdout.split()]
+
+    for command in ("hint", "reset", "solution", "diff"):
+        assert offered(f"tito module {command} ") == ["01", "02"]
+        assert offered(f"tito module {command} 01-") == ["01-1", "01-2"]
+    assert offered("tito module borrow 01 ") == ["01", "02"]

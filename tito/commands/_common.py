@@ -10,7 +10,7 @@ json_option = click.option("--json", "as_json", is_flag=True, expose_value=False
 format_option = click.option("--format", "form", type=click.Choice(FORMATS), default="ipynb", show_default=True)
 
 
-def _complete_module(context, parameter, incomplete):
+def complete_module(context, parameter, incomplete):
     try:
         modules = Course.find().modules
     except TitoError:
@@ -18,9 +18,20 @@ def _complete_module(context, parameter, incomplete):
     return [m.label for m in modules if m.label.startswith(incomplete) or m.name.startswith(incomplete)]
 
 
+def complete_task(context, parameter, incomplete):
+    """Modules, and the tasks of one whose number stands there already."""
+    try:
+        modules = [m for m in Course.find().modules if incomplete[:2] == m.label]
+        return complete_module(context, parameter, incomplete) + [
+            task.id for module in modules for task in module.tasks if task.id.startswith(incomplete)
+        ]
+    except TitoError:
+        return []
+
+
 def module_argument(function):
     """A module by number, name, or nothing: then the current one."""
-    return click.argument("module", required=False, shell_complete=_complete_module)(function)
+    return click.argument("module", required=False, shell_complete=complete_module)(function)
 
 
 def workplace():

@@ -6,13 +6,13 @@ import click
 
 from tito import overlay, report
 from tito.check import assemble
-from tito.commands._common import json_option, workplace
+from tito.commands._common import complete_module, json_option, workplace
 from tito.errors import UsageError
 from tito.notebook import write_atomically
 
 
 @click.command(help=__doc__)
-@click.argument("modules", metavar="NN|NN-NN...", nargs=-1, required=True)
+@click.argument("modules", metavar="NN|NN-NN...", nargs=-1, required=True, shell_complete=complete_module)
 @click.option("--yes", is_flag=True, help="Also replace modules that you completed.")
 @json_option
 def command(modules, yes):

@@ -4,7 +4,7 @@ import click
 
 from tito import notebook as nb
 from tito import report
-from tito.commands._common import json_option, pick_task, workplace
+from tito.commands._common import complete_task, json_option, pick_task, workplace
 from tito.commands.module._reference import reveal
 from tito.errors import UsageError
 from tito.rebuild import answers_of, difference, own_cells
@@ -12,7 +12,7 @@ from tito.variants import solved_cell
 
 
 @click.command(help=__doc__)
-@click.argument("module", metavar="[TASK|NN]", required=False)
+@click.argument("module", metavar="[TASK|NN]", required=False, shell_complete=complete_task)
 @click.option("--other", is_flag=True, help="Against your file of the other format, .py or .ipynb.")
 @click.option("--solution", is_flag=True, help="Against the course's solution; that you saw it is recorded.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -4,13 +4,13 @@ import click
 
 from tito import notebook as nb
 from tito import report
-from tito.commands._common import json_option, pick_task, workplace
+from tito.commands._common import complete_task, json_option, pick_task, workplace
 from tito.errors import TitoError
 from tito.rebuild import answers_of
 
 
 @click.command(help=__doc__)
-@click.argument("task", metavar="[TASK|NN]", required=False)
+@click.argument("task", metavar="[TASK|NN]", required=False, shell_complete=complete_task)
 @click.option("--all", "everything", is_flag=True, help="All hints of the task at once.")
 @json_option
 def command(task, everything):

@@ -7,7 +7,7 @@ import click
 
 from tito import notebook as nb
 from tito import report
-from tito.commands._common import json_option, workplace
+from tito.commands._common import complete_task, json_option, workplace
 from tito.errors import UsageError
 from tito.rebuild import restore
 
@@ -15,7 +15,7 @@ _MARKER = re.compile(r"^(?=[ \t]*#[ \t]*%%(?:[ \t]|$))", re.MULTILINE)
 
 
 @click.command(help=__doc__)
-@click.argument("what", metavar="TASK|NN")
+@click.argument("what", metavar="TASK|NN", shell_complete=complete_task)
 @click.option("--given", is_flag=True, help="Of a module only the given and test cells; your answers stay.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option

@@ -3,13 +3,13 @@
 import click
 
 from tito import report
-from tito.commands._common import json_option, pick_task, workplace
+from tito.commands._common import complete_task, json_option, pick_task, workplace
 from tito.commands.module._reference import region, reveal
 from tito.errors import UsageError
 
 
 @click.command(help=__doc__)
-@click.argument("task")
+@click.argument("task", shell_complete=complete_task)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def command(task, yes):

@@ -53,6 +53,6 @@ def next_step(workspace):
             return f"next: tito milestone run {milestone.label}   ({milestone.title})"
     module = workspace.current
     if module is None:
-        return "all modules and milestones of this course are done"
+        return "next: tito milestone status   (all modules and milestones are done)"
     verb = "check" if workspace.state_of(module) == "started" else "start"
     return f"next: tito module {verb} {module.label}"
