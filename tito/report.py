@@ -34,7 +34,7 @@ def confirm(question, otherwise):
     """Ask on a terminal. Raises UsageError elsewhere, and when the answer is no; `otherwise` is how not to be asked."""
     from tito.errors import UsageError
 
-    if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if as_json or not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(f"{question} Nobody can be asked here", otherwise)
     sys.stdout.write(f"{question} [y/N] ")
     sys.stdout.flush()
