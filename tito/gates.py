@@ -183,7 +183,7 @@ def imports_only_lower_modules(it):
 def names_are_defined(it):
     """No undefined name in what is exported."""
     if importlib.util.find_spec("ruff") is None:
-        raise WorkplaceError("ruff is not installed", "pip install 'tinytorch[dev]'")
+        raise WorkplaceError("ruff is not installed", "pip install -e '.[dev]' in the checkout")
     ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821,F822", "--output-format", "json"]
     with tempfile.TemporaryDirectory() as folder:
         for path in nb.export(it.complete, Path(folder) / "tinytorch", it.module.slug).values():
