@@ -9,7 +9,7 @@
 # **Before this:** Python with functions, tuples, lists and classes. No earlier module, and no calculus yet.
 #
 # ```
-# 01 tensor ──▶ 02 activations ──▶ 03 layers ──▶ 04 losses ──▶ 05 autograd ──▶ 06 optimizers ──▶ 07 training
+# 01 tensor -> 02 activations -> 03 layers -> 04 losses -> 05 autograd -> 06 optimizers -> 07 training
 # ```
 #
 # **Afterwards you can**

@@ -142,5 +142,9 @@ def write_settings(workspace, path):
     settings = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
     if path is not None and Path(path).suffix == ".py":
         settings["@jupyterlab/docmanager-extension:plugin"] = {"defaultViewers": {"python": "Jupytext Notebook"}}
-    file = workspace.private / "jupyter" / "labconfig" / "default_setting_overrides.json"
-    notebook.write_atomically(file, (json.dumps(settings, indent=1) + "\n").encode())
+    folder = workspace.private / "jupyter" / "labconfig"
+    notebook.write_atomically(
+        folder / "default_setting_overrides.json", (json.dumps(settings, indent=1) + "\n").encode()
+    )
+    page = {"disabledExtensions": {"@jupyter/nbgrader:create-assignment": True}}  # for instructors, not for students
+    notebook.write_atomically(folder / "page_config.json", (json.dumps(page, indent=1) + "\n").encode())
