@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import re
+import secrets
 import shutil
 import sys
 import tempfile
@@ -118,9 +119,9 @@ def write_atomically(path, data, durable=True):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # known before it exists, so that Ctrl-C
+    try:  # at any moment still removes it
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             if durable:
@@ -128,7 +129,7 @@ def write_atomically(path, data, durable=True):
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             error.filename = str(path)  # a full disk does not say which file
         raise
