@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tito import notebook as nb
 from tito import overlay
+from tito.authoring import export_module
 from tito.errors import TitoError
 from tito.explain import Result, cell_name, explain
 from tito.rebuild import answers_of, difference, rebuild
@@ -318,11 +319,9 @@ def _stripped(answers):
     return {identity: source.strip() for identity, source in answers.items()}
 
 
-def assemble(course, folder, modules, worker=None):
+def assemble(course, folder, modules):
     """Lay an overlay in `folder` in which `modules` are built from the reference; used for borrowing and by authors."""
     overlay.lay(course, folder)
     for module in modules:
-        notebook = nb.compile_module(module)
-        origin = module.source.relative_to(course.root).as_posix()
-        nb.export(notebook, Path(folder) / "tinytorch", origin, module.settings.get("summary", ""))
+        export_module(course, module, Path(folder) / "tinytorch")
     return Path(folder)

@@ -204,8 +204,6 @@ def run_cells(job, emit):
 
     if not run_guarded("import", load, job.get("import_seconds", 20), emit):
         return namespace
-    if any("measure" in cell["id"] or cell.get("plots") for cell in job["cells"]):
-        os.environ["MPLBACKEND"] = "agg"
     for cell in job["cells"]:
         source = without_magics(cell["source"])
         name = f"<{cell['id']}>"
