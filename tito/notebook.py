@@ -441,12 +441,14 @@ def export(notebook, package, origin, summary=""):
         target = export_target(cell)
         if target is not None:
             by_target.setdefault(target or default, []).append(cell)
+    for target, cells in by_target.items():
+        cells = [{**cell, "source": exported_source(cell["source"])} for cell in cells]
+        by_target[target] = fold([cell for cell in cells if ast.parse(cell["source"]).body])
     written = {}
     package = Path(package)
     with tempfile.TemporaryDirectory(prefix="tito-export-") as folder:
         for target, cells in by_target.items():
-            cells = [{**cell, "source": exported_source(cell["source"])} for cell in cells]
-            cells = fold([cell for cell in cells if ast.parse(cell["source"]).body])
+            cells = _imports_from_siblings(target, by_target, package.name) + cells
             staged = Path(folder) / package.name / f"{target.replace('.', '/')}.py"
             if cells:
                 path = Path(folder) / f"{target}.ipynb"
@@ -458,6 +460,40 @@ def export(notebook, package, origin, summary=""):
             written[target] = package / f"{target.replace('.', '/')}.py"
             write_atomically(written[target], text.encode(), durable=False)
     return written
+
+
+def _imports_from_siblings(target, by_target, package):
+    """In a notebook with several targets all names are at hand; in its files they have to be imported. One cell or none.
+
+    Raises: TitoError when two files would import each other.
+    """
+    needs = _siblings(target, by_target)
+    for sibling in needs:
+        if target in _siblings(sibling, by_target):
+            raise TitoError(f"{target} and {sibling} use names of each other; move a cell to the other target")
+    lines = [f"from {package}.{sibling} import {', '.join(sorted(names))}" for sibling, names in needs.items()]
+    return [{"id": "siblings", "source": "\n".join(lines)}] if lines else []
+
+
+def _siblings(target, by_target):
+    """Other targets of the same notebook -> names that `target` uses and only they define."""
+    binds, uses = _names_of_cells(by_target[target])
+    others = {other: _names_of_cells(cells)[0] & (uses - binds) for other, cells in by_target.items() if other != target}
+    imported = {name for cells in by_target.values() for cell in cells for name in _imported_names(cell["source"])}
+    return {other: names - imported for other, names in others.items() if names - imported}
+
+
+def _names_of_cells(cells):
+    binds, uses = set(), set()
+    for cell in cells:
+        its_binds, its_uses = _top_level_names(cell["source"])
+        binds, uses = binds | its_binds, uses | its_uses
+    return binds, uses
+
+
+def _imported_names(source):
+    imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {alias.asname or alias.name.split(".")[0] for node in imports for alias in node.names}
 
 
 def exported_source(source):

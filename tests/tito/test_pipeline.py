@@ -205,3 +205,29 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
         nb.write_atomically(path, "not bytes")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+TWO_FILES = """
+# %%
+#| export core.ruler
+def length(x):
+    return len(x)
+
+# %%
+#| export
+def double_length(x):
+    return np.multiply(2, length(x))
+"""
+
+
+def test_a_second_file_is_exported_and_imported_where_its_names_are_used(tmp_path):
+    files = exported(tmp_path, module(tmp_path, TWO_FILES))
+    assert list(files) == ["core.things", "core.ruler"]
+    assert "from .ruler import length" in files["core.things"]
+    assert "import" not in files["core.ruler"]
+
+
+def test_two_files_that_need_each_other_are_refused(tmp_path):
+    circle = TWO_FILES + "\n# %%\n#| export core.ruler\ndef four(x):\n    return 2 * double_length(x)\n"
+    with pytest.raises(TitoError, match="use names of each other"):
+        exported(tmp_path, module(tmp_path, circle))

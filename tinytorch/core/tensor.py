@@ -68,9 +68,11 @@ class Receipt(NamedTuple):
     clock: int
 
 
-# What module 05 fills: a backward rule for each operation, and the engine. `enabled` says whether receipts are kept;
-# `clock` counts writes into Tensors, so that the engine can refuse values that changed after a receipt was kept.
-autograd = SimpleNamespace(rules={}, enabled=True, backward=None, clock=0)
+# `operations` has every operation by its name, as it stands on receipts. Module 05 fills `rules`, a backward rule for
+# each of them, and `backward`, the engine. `enabled` says whether receipts are kept; `clock` counts writes into Tensors,
+# so that the engine can refuse values that changed after a receipt was kept.
+autograd = SimpleNamespace(operations={}, rules={}, backward=None, enabled=True, clock=0)
+_NEVER = (0,)  # the count of writes of a Tensor into which nobody has written
 
 
 class Tensor:
@@ -86,7 +88,7 @@ class Tensor:
     __hash__ = object.__hash__  # `==` compares values; as a dictionary key a Tensor stands for itself
 
     def __init__(self, data, requires_grad=False, dtype=None):
-        self.grad, self.receipt, self.requires_grad, self._written = None, None, bool(requires_grad), [0]
+        self.grad, self.receipt, self.requires_grad, self._written = None, None, bool(requires_grad), _NEVER
         if isinstance(data, Tensor):
             copy = identity(data)
             self._data = copy._data if dtype is None else copy._data.astype(dtype)
@@ -105,7 +107,7 @@ class Tensor:
     @data.setter
     def data(self, value):
         if value is not self._data:  # `x.data -= step` writes into the same array
-            self._data, self._written = to_array(value, self._data.dtype), [0]
+            self._data, self._written = to_array(value, self._data.dtype), _NEVER
         self._count_write()
 
     @property
@@ -132,9 +134,15 @@ class Tensor:
         """
         return self._written[0]
 
+    def _count(self):
+        """The list with the number of the last write, which all views share; made when it is first needed."""
+        if self._written is _NEVER:
+            self._written = [0]
+        return self._written
+
     def _count_write(self):
         autograd.clock += 1
-        self._written[0] = autograd.clock
+        self._count()[0] = autograd.clock
 
     def __len__(self):
         if self.ndim == 0:
@@ -175,7 +183,7 @@ class Tensor:
     def detach(self):
         """A Tensor on the same memory that takes no part in gradients."""
         out = Tensor.__new__(Tensor)
-        out._data, out._written = self._data, self._written
+        out._data, out._written = self._data, self._count()
         out.grad, out.receipt, out.requires_grad = None, None, False
         return out
 
@@ -341,7 +349,13 @@ def operation(forward):
     def call(*inputs, **options):
         if options and any(isinstance(value, Tensor) for value in options.values()):
             raise TypeError(f"{name}: a Tensor given by name would lose its gradient; give it by position")
-        arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
+        arrays, tracked = [], False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x._data)
+                tracked = tracked or x.requires_grad
+            else:
+                arrays.append(x)
         try:
             result, saved = forward(*arrays, **options), None
         except ValueError as error:
@@ -351,28 +365,30 @@ def operation(forward):
             result, saved = result
         if type(result) is not np.ndarray:
             result = np.asarray(result)
-        if result.dtype == _FLOAT64 and not any(isinstance(x, Tensor) and x._data.dtype == _FLOAT64 for x in inputs):
-            result = result.astype(np.float32)
+        if result.dtype is not _FLOAT32:
+            if result.dtype == _FLOAT64 and not any(isinstance(x, Tensor) and x._data.dtype == _FLOAT64 for x in inputs):
+                result = result.astype(np.float32)
+            tracked = tracked and result.dtype.kind == "f"
         out = Tensor.__new__(Tensor)
-        out._data, out.grad, out.receipt, out.requires_grad = result, None, None, False
-        out._written = [0] if result.base is None else _writes_of(result, inputs)
-        if autograd.enabled and result.dtype.kind == "f":
-            for x in inputs:
-                if isinstance(x, Tensor) and x.requires_grad:
-                    out.requires_grad, out.receipt = True, Receipt(name, inputs, options, saved, autograd.clock)
-                    break
+        out._data, out.grad, out.requires_grad, out.receipt = result, None, False, None
+        out._written = _NEVER if result.base is None else _writes_of(result, inputs)
+        if tracked and autograd.enabled:
+            out.requires_grad = True  # tuple.__new__ does what Receipt(...) does, in half the time
+            out.receipt = tuple.__new__(Receipt, (name, inputs, options, saved, autograd.clock))
         return out
 
+    autograd.operations[name] = call
     return call
 
 
+_FLOAT32 = np.dtype(np.float32)
 _FLOAT64 = np.dtype(np.float64)
 
 
 def _writes_of(view, inputs):
     """The count of writes that `view` shares with the Tensor into whose memory it looks."""
     owners = [x for x in inputs if isinstance(x, Tensor) and np.may_share_memory(view, x._data)]
-    return owners[0]._written if owners else [0]
+    return owners[0]._count() if owners else _NEVER
 
 
 def _explain(error, name, arrays):
