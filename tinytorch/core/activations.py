@@ -19,7 +19,7 @@ from .tensor import operation
 def as_floating(x):
     """`x` as an array of floating numbers: float32 and float64 stay what they are, anything else becomes float32."""
     x = np.asarray(x)
-    return x if x.dtype.kind == "f" else x.astype(np.float32)
+    return x if x.dtype.char in "fd" else x.astype(np.float32)
 
 
 def named_options(function):
