@@ -30,7 +30,12 @@ TASKS, MINUTES = (4, 8), 240
 SOLUTION_LINES, REGION_LINES, MEDIAN_LINES = 120, 25, 8
 WRONG_PER_TASK, HINTS_PER_TASK = 3, 2
 LEAK_TOKENS = 8
-BESIDE_MODULES = {"testing", "random", "datasets", "checkpoint"}  # of tinytorch, what modules may import besides lower modules
+BESIDE_MODULES = {
+    "testing",
+    "random",
+    "datasets",
+    "checkpoint",
+}  # of tinytorch, what modules may import besides lower modules
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 

@@ -463,7 +463,7 @@ def export(notebook, package, origin, summary=""):
 
 
 def _imports_from_siblings(target, by_target, package):
-    """In a notebook with several targets all names are at hand; in its files they have to be imported. One cell or none.
+    """In a notebook with several targets all names are at hand; in its files they must be imported. One cell or none.
 
     Raises: TitoError when two files would import each other.
     """
@@ -478,7 +478,9 @@ def _imports_from_siblings(target, by_target, package):
 def _siblings(target, by_target):
     """Other targets of the same notebook -> names that `target` uses and only they define."""
     binds, uses = _names_of_cells(by_target[target])
-    others = {other: _names_of_cells(cells)[0] & (uses - binds) for other, cells in by_target.items() if other != target}
+    others = {
+        other: _names_of_cells(cells)[0] & (uses - binds) for other, cells in by_target.items() if other != target
+    }
     imported = {name for cells in by_target.values() for cell in cells for name in _imported_names(cell["source"])}
     return {other: names - imported for other, names in others.items() if names - imported}
 

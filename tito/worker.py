@@ -26,6 +26,7 @@ import sys
 import threading
 import time
 import traceback
+import types
 
 OUTPUT_LIMIT = 20_000
 MESSAGE_LIMIT = 2_000
@@ -87,7 +88,7 @@ class Guard:
             members = [value, *(vars(value).values() if isinstance(value, type) else ())]
             for member in members:
                 code = getattr(member, "__code__", None)
-                if code is not None:
+                if isinstance(code, types.CodeType):  # of a class such as FunctionType it is a descriptor
                     self._note(code.co_filename)
         for path in self._copies_used():
             self._tell(path)

@@ -337,14 +337,14 @@ for wrong_label in (-1, 3, 0.6):
 #
 # Whole numbers stored as floats are fine, and common: a list becomes float32 in a Tensor. A float is whole if it equals
 # its `np.floor`. Comparisons give arrays of true and false; `|` is "or", place by place, and brackets are needed around
-# each side. `.any()` asks whether there is a true one, and `np.argmax` finds the first, because True counts as 1:
+# each side. `np.count_nonzero` counts the true ones, and `np.argmax` finds the first, because True counts as 1:
 
 # %%
 values = np.array([3.0, 0.5, np.nan, -2.0])
 print("np.floor(values)          ", np.floor(values))
 print("values == np.floor(values)", values == np.floor(values))
 small = (values < 0) | (values == 0.5)
-print("below 0, or one half      ", small, " any:", small.any(), " the first at", np.argmax(small))
+print("below 0, or one half      ", small, np.count_nonzero(small), "of them, the first at", np.argmax(small))
 print("values < 0, values >= 0   ", values < 0, values >= 0)
 print(".astype(np.int64)         ", values[:1].astype(np.int64), " without a copy if it is int64 already: copy=False")
 
@@ -370,7 +370,7 @@ def class_indices(targets, classes):
     wrong = (targets < 0) | (targets >= classes)
     if targets.dtype.kind == "f":
         wrong |= targets != np.floor(targets)
-    if wrong.any():
+    if np.count_nonzero(wrong):
         row = int(np.argmax(wrong))
         raise ValueError(f"class index {targets[row]} in row {row}: {classes} classes have 0 to {classes - 1}")
     return targets.astype(np.int64, copy=False)

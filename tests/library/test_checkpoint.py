@@ -228,7 +228,7 @@ def _npy():
         (b"", ["is empty"]),
         (_npz(), ["zip archive"]),
         (_npy(), ["NumPy"]),
-        (gzip.compress(b"abc"), ["gzip"]),
+        (gzip.compress(b"abc", mtime=0), ["gzip"]),
         (b"epoch,loss\n0,2.3\n", ["is text", "epoch,loss"]),
         ("é".encode() * 40 + b".", ["is text"]),
         (b"\x89HDF\r\n\x1a\n" + bytes(8), ["HDF5"]),

@@ -66,7 +66,7 @@ def class_indices(targets, classes):
     wrong = (targets < 0) | (targets >= classes)
     if targets.dtype.kind == "f":
         wrong |= targets != np.floor(targets)
-    if wrong.any():
+    if np.count_nonzero(wrong):
         row = int(np.argmax(wrong))
         raise ValueError(f"class index {targets[row]} in row {row}: {classes} classes have 0 to {classes - 1}")
     return targets.astype(np.int64, copy=False)

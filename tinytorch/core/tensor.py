@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 # %% 01-1
 def to_array(data, dtype=None):
@@ -69,8 +70,8 @@ class Receipt(NamedTuple):
 
 
 # `operations` has every operation by its name, as it stands on receipts. Module 05 fills `rules`, a backward rule for
-# each of them, and `backward`, the engine. `enabled` says whether receipts are kept; `clock` counts writes into Tensors,
-# so that the engine can refuse values that changed after a receipt was kept.
+# each of them, and `backward`, the engine. `enabled` says whether receipts are kept; `clock` counts writes into
+# Tensors, so that the engine can refuse values that changed after a receipt was kept.
 autograd = SimpleNamespace(operations={}, rules={}, backward=None, enabled=True, clock=0)
 _NEVER = (0,)  # the count of writes of a Tensor into which nobody has written
 
@@ -300,7 +301,7 @@ class Tensor:
     # reading and writing parts
 
     def __getitem__(self, key):
-        return index(self, key=_arrays_in(key))
+        return index(self, key=_arrays_in(key, copy=self.requires_grad))  # the receipt keeps the key
 
     def __setitem__(self, key, value):
         if autograd.enabled and (self.requires_grad or (isinstance(value, Tensor) and value.requires_grad)):
@@ -331,11 +332,12 @@ def _unpacked(sizes):
     return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], list | tuple) else sizes
 
 
-def _arrays_in(key):
-    """`key` with arrays where it holds Tensors."""
+def _arrays_in(key, copy=False):
+    """`key` with arrays where it holds Tensors; with `copy` they are its own, also where it held arrays."""
     if isinstance(key, tuple):
-        return tuple(_arrays_in(part) for part in key)
-    return key._data if isinstance(key, Tensor) else key
+        return tuple(_arrays_in(part, copy) for part in key)
+    array = key._data if isinstance(key, Tensor) else key
+    return array.copy() if copy and isinstance(array, np.ndarray) else array
 
 # %% 01-c029
 def operation(forward):
@@ -343,7 +345,7 @@ def operation(forward):
 
     `forward` may return `(result, saved)`: what it saves is kept for its backward rule.
     """
-    name = forward.__name__
+    name, new, new_receipt = forward.__name__, Tensor.__new__, tuple.__new__
 
     @functools.wraps(forward)
     def call(*inputs, **options):
@@ -353,7 +355,8 @@ def operation(forward):
         for x in inputs:
             if isinstance(x, Tensor):
                 arrays.append(x._data)
-                tracked = tracked or x.requires_grad
+                if x.requires_grad:
+                    tracked = True
             else:
                 arrays.append(x)
         try:
@@ -361,20 +364,24 @@ def operation(forward):
         except ValueError as error:
             _explain(error, name, arrays)
             raise
-        if type(result) is tuple:
-            result, saved = result
-        if type(result) is not np.ndarray:
+        if type(result) is not ndarray:
+            if type(result) is tuple:
+                result, saved = result
             result = np.asarray(result)
         if result.dtype is not _FLOAT32:
-            if result.dtype == _FLOAT64 and not any(isinstance(x, Tensor) and x._data.dtype == _FLOAT64 for x in inputs):
+            if result.dtype == _FLOAT64 and not any(
+                isinstance(x, Tensor) and x._data.dtype == _FLOAT64 for x in inputs
+            ):
                 result = result.astype(np.float32)
             tracked = tracked and result.dtype.kind == "f"
-        out = Tensor.__new__(Tensor)
-        out._data, out.grad, out.requires_grad, out.receipt = result, None, False, None
+        out = new(Tensor)
+        out._data, out.grad = result, None
         out._written = _NEVER if result.base is None else _writes_of(result, inputs)
         if tracked and autograd.enabled:
             out.requires_grad = True  # tuple.__new__ does what Receipt(...) does, in half the time
-            out.receipt = tuple.__new__(Receipt, (name, inputs, options, saved, autograd.clock))
+            out.receipt = new_receipt(Receipt, (name, inputs, options, saved, autograd.clock))
+        else:
+            out.requires_grad, out.receipt = False, None
         return out
 
     autograd.operations[name] = call
