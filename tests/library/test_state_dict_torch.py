@@ -1,0 +1,136 @@
+"""Weights travel to PyTorch and back: the same names and layouts, the same outputs, gradients and running values.
+
+Every layer of the library has a twin here, or a reason why it needs none; a new layer without either fails by name.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import tinytorch.core
+from tinytorch.core.activations import GELU, ReLU, Tanh
+from tinytorch.core.layers import Dropout, Flatten, Linear, Maxout, Module, ModuleList, Sequential
+from tinytorch.core.networks import create_mlp
+from tinytorch.core.tensor import Tensor
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
+nn = torch.nn
+
+
+class Twin(NamedTuple):
+    ours: Any  # functions of nothing that make a layer
+    theirs: Any
+    shape: tuple  # of an input
+
+
+TWINS = {
+    "Linear": Twin(lambda: Linear(5, 3), lambda: nn.Linear(5, 3), (4, 5)),
+    "Linear without bias": Twin(lambda: Linear(5, 3, bias=False), lambda: nn.Linear(5, 3, bias=False), (2, 4, 5)),
+    "Sequential": Twin(
+        lambda: Sequential(Flatten(), Linear(12, 5), ReLU(), Sequential([Linear(5, 4), Tanh()]), Linear(4, 2)),
+        lambda: nn.Sequential(
+            nn.Flatten(), nn.Linear(12, 5), nn.ReLU(), nn.Sequential(nn.Linear(5, 4), nn.Tanh()), nn.Linear(4, 2)
+        ),
+        (6, 3, 4),
+    ),
+    "Sequential by create_mlp": Twin(
+        lambda: create_mlp(5, [4], 2, activation=Tanh),
+        lambda: nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 2)),
+        (3, 5),
+    ),
+    "Sequential with a shared layer": Twin(
+        lambda: (lambda layer: Sequential(layer, GELU(), layer))(Linear(4, 4)),
+        lambda: (lambda layer: nn.Sequential(layer, nn.GELU(approximate="tanh"), layer))(nn.Linear(4, 4)),
+        (3, 4),
+    ),
+}
+NO_NUMBERS = {"Flatten": Flatten, "Dropout": Dropout, "ModuleList": ModuleList, "Module": Module}
+ONLY_OURS = {"Maxout": lambda: Maxout(2, 2)}  # there is no such layer in PyTorch
+
+
+def layers():
+    """Names of all layers in the library."""
+    modules = [
+        importlib.import_module(f"tinytorch.core.{m.name}") for m in pkgutil.iter_modules(tinytorch.core.__path__)
+    ]
+    return {
+        name
+        for module in modules
+        for name, found in vars(module).items()
+        if inspect.isclass(found) and issubclass(found, Module) and found.__module__ == module.__name__
+        if name == found.__name__
+    }
+
+
+def test_every_layer_has_a_twin_or_a_reason():
+    known = {name.split()[0] for name in TWINS} | set(NO_NUMBERS) | set(ONLY_OURS)
+    assert not layers() - known, f"layers without a twin in this file: {sorted(layers() - known)}"
+    assert not known - layers(), f"layers that do not exist: {sorted(known - layers())}"
+    for name, make in NO_NUMBERS.items():
+        assert not make().state_dict(), f"{name} has numbers of its own"
+    for name, make in ONLY_OURS.items():
+        assert make().state_dict() and not hasattr(nn, name), f"PyTorch has {name}"
+
+
+def to_torch(state):
+    return {name: torch.tensor(value) for name, value in state.items()}
+
+
+def to_numpy(state):
+    return {name: value.numpy() for name, value in state.items()}
+
+
+def assert_the_same(ours, theirs, shape):
+    """One pass forward and back through both: outputs, gradients, and what the passes left in the buffers."""
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    x, x_theirs = Tensor(values, requires_grad=True), torch.tensor(values, requires_grad=True)
+    y, y_theirs = ours(x), theirs(x_theirs)
+    close = {"rtol": 1e-5, "atol": 1e-5}
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y.numpy(), y_theirs.detach().numpy(), **close)
+    upstream = np.random.default_rng(1).normal(size=y.shape).astype(np.float32)
+    y.backward(Tensor(upstream))
+    y_theirs.backward(torch.tensor(upstream))
+    np.testing.assert_allclose(x.grad.numpy(), x_theirs.grad.numpy(), **close)
+    expected = dict(theirs.named_parameters())
+    assert [name for name, _ in ours.named_parameters()] == list(expected)
+    for name, parameter in ours.named_parameters():
+        np.testing.assert_allclose(parameter.grad.numpy(), expected[name].grad.numpy(), **close, err_msg=name)
+    for name, value in ours.state_dict().items():
+        np.testing.assert_allclose(value, theirs.state_dict()[name].numpy(), **close, err_msg=name)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("name", TWINS)
+def test_ours_loads_into_pytorch(name, mode):
+    make, make_theirs, shape = TWINS[name]
+    ours, theirs = make(), make_theirs()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    theirs.load_state_dict(to_torch(ours.state_dict()))
+    assert_the_same(getattr(ours, mode)(), getattr(theirs, mode)(), shape)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("name", TWINS)
+def test_what_pytorch_saved_loads_into_ours(name, mode):
+    make, make_theirs, shape = TWINS[name]
+    ours, theirs = make(), make_theirs()
+    ours.load_state_dict(to_numpy(theirs.state_dict()))
+    assert all(
+        (value.dtype, value.shape) == (theirs.state_dict()[key].numpy().dtype, tuple(theirs.state_dict()[key].shape))
+        for key, value in ours.state_dict().items()
+    )
+    assert_the_same(getattr(ours, mode)(), getattr(theirs, mode)(), shape)
+
+
+def test_weights_written_on_one_side_do_not_change_the_other():
+    ours, theirs = Linear(3, 2), nn.Linear(3, 2)
+    ours.load_state_dict(to_numpy(theirs.state_dict()))
+    before = theirs.weight.detach().clone()
+    ours.weight.data -= 1.0
+    assert torch.equal(theirs.weight, before)
