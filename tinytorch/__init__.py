@@ -1,39 +1,26 @@
 """A small deep-learning framework on NumPy, built module by module in the course that carries it.
 
 Names are looked up when they are first used, so that a package of which only some modules are built still imports.
+Importing it sets the allocator of glibc for the whole process: see `tinytorch._memory`.
 """
 
-import importlib
+from tinytorch._lazy import lazy
+from tinytorch._memory import keep_freed_memory
 
 __version__ = "0.1.0"
 
-# name -> module that defines it
 _NAMES = {
-    "Tensor": "tinytorch.core.tensor",
-    "concatenate": "tinytorch.core.tensor",
-    "stack": "tinytorch.core.tensor",
-    "where": "tinytorch.core.tensor",
-    "default_generator": "tinytorch.random",
-    "manual_seed": "tinytorch.random",
+    "tinytorch.core.tensor": ("Tensor", "concatenate", "stack", "where"),
+    "tinytorch.core.autograd": ("Variable", "no_grad"),
+    "tinytorch.random": ("default_generator", "manual_seed"),
 }
-_SUBMODULES = ("core", "datasets", "random", "testing")
-__all__ = [*_NAMES, *_SUBMODULES, "NotBuiltError"]
+_SUBMODULES = ("checkpoint", "core", "datasets", "nn", "optim", "random", "testing")
+__getattr__, __dir__, __all__ = lazy(globals(), _NAMES, _SUBMODULES)
+__all__ += ["NotBuiltError"]
 
 
 class NotBuiltError(ImportError):
     """A module of the course that is not built yet; the message says which and how to build or borrow it."""
 
 
-def __getattr__(name):
-    if name in _NAMES:
-        value = getattr(importlib.import_module(_NAMES[name]), name)
-    elif name in _SUBMODULES:
-        return importlib.import_module(f"tinytorch.{name}")
-    else:
-        raise AttributeError(f"module 'tinytorch' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})
+keep_freed_memory()

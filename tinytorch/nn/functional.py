@@ -1,0 +1,17 @@
+"""Functions of Tensors under the names that PyTorch gives them; the modules of the course define them.
+
+`dropout` is missing on purpose: PyTorch's draws its own random numbers and has to be told whether the model is being
+trained. Here the layer `nn.Dropout` knows that, and `tinytorch.core.layers.dropout(x, mask=...)` is given its mask.
+"""
+
+from tinytorch._lazy import lazy
+
+_NAMES = {
+    "tinytorch.core.layers": ("linear",),
+    "tinytorch.core.activations": (
+        *("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "softplus"),
+        *("softmax", "log_softmax"),
+    ),
+    "tinytorch.core.losses": ("mse_loss", "cross_entropy", "binary_cross_entropy_with_logits"),
+}
+__getattr__, __dir__, __all__ = lazy(globals(), _NAMES)
