@@ -1,0 +1,191 @@
+"""The milestones on the reference: what each of them promises, and that its own measurements can be believed."""
+
+import ast
+import importlib.util
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from tinytorch.core.activations import Tanh
+from tinytorch.core.layers import Linear, Sequential
+from tinytorch.datasets import digits_split, load_digits
+from tito.course import Course
+from tito.milestone import needed, require_settings
+
+COURSE = Course(ROOT)
+SLUGS = [milestone.slug for milestone in COURSE.milestones]
+
+
+def load(slug):
+    """A fresh copy of the module `run.py` of a milestone, so that a test may change it."""
+    spec = importlib.util.spec_from_file_location(slug, ROOT / "milestones" / slug / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def quiet(line):
+    """For what a run reports where nobody looks."""
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """`run` of a milestone with seed 0, each made once and in full."""
+    made = {}
+
+    def run(slug):
+        if slug not in made:
+            made[slug] = load(slug).run(0, False, quiet)
+        return made[slug]
+
+    return run
+
+
+# --- all of them ---
+
+
+@pytest.mark.parametrize("milestone", COURSE.milestones, ids=SLUGS)
+def test_settings_are_complete_and_the_history_has_three_sentences(milestone):
+    require_settings(milestone)
+    settings = milestone.settings
+    assert int(milestone.slug.split("_")[1]) == settings["year"]
+    assert str(settings["year"]) in settings["source"] and len(settings["seeds"]) % 2 == 1
+    assert len([part for part in settings["history"].split(". ") if part]) == 3 and settings["history"].endswith(".")
+
+
+@pytest.mark.parametrize("milestone", COURSE.milestones, ids=SLUGS)
+def test_it_imports_only_what_its_modules_build(milestone):
+    tree = ast.parse((milestone.folder / "run.py").read_text())
+    used = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    built = {f"tinytorch.{target}" for module in needed(COURSE, milestone) for target in module.targets}
+    assert {name for name in used if name.startswith("tinytorch.core.")} <= built
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_short_mode_gives_plain_data_and_a_picture(slug, tmp_path):
+    milestone, lines, path = load(slug), [], tmp_path / "picture.png"
+    results = [milestone.run(seed, True, lines.append) for seed in (0, 1)]
+    assert all(0 <= result["metric"] <= 1 for result in results)
+    assert {"seed 0", "seed 1"} <= {line.split(":")[0] for line in lines}
+    milestone.draw(json.loads(json.dumps(results, allow_nan=False)), str(path))
+    assert path.read_bytes().startswith(b"\x89PNG") and 20_000 < path.stat().st_size < 400_000
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_same_seed_gives_the_same_result_and_another_seed_another(slug):
+    run = load(slug).run
+    assert run(3, True, quiet) == run(3, True, quiet) != run(4, True, quiet)
+
+
+@pytest.mark.parametrize("milestone", COURSE.milestones, ids=SLUGS)
+def test_the_reference_reaches_it(milestone, runs):
+    assert runs(milestone.slug)["metric"] >= milestone.settings["at_least"]
+
+
+# --- 02: XOR ---
+
+XOR = "02_1969_xor"
+
+
+def test_one_layer_is_no_better_than_the_best_line_and_two_layers_are(runs):
+    result = runs(XOR)
+    assert result["one_layer"] <= result["best_line"] + 1e-9 < 0.8 < result["metric"]
+    assert abs(result["one_layer_losses"][-1] - np.log(2)) < 0.01, "the best one layer can do is to know nothing"
+    assert 0 < result["stuck"] < len(result["losses"])
+
+
+def test_a_layer_that_does_what_no_line_can_ends_the_run():
+    milestone = load(XOR)
+    milestone.one_layer = lambda: Sequential(Linear(2, 4), Tanh(), Linear(4, 1))
+    with pytest.raises(ValueError, match="no line on more than 0.7"):
+        milestone.run(0, False, quiet)
+
+
+def test_two_layers_without_a_bend_between_them_are_one():
+    milestone = load(XOR)
+    milestone.two_layers = lambda: Sequential(Linear(2, 2), Linear(2, 1))
+    result = milestone.run(0, True, quiet)
+    assert result["metric"] < milestone.NO_LINE
+
+
+def best_threshold(x, y):
+    """The best line by another way: every direction between the points' own critical ones, every threshold."""
+    pairs = itertools.combinations(range(len(x)), 2)
+    critical = np.sort([np.arctan2(*(x[j] - x[i])[::-1]) + np.pi / 2 for i, j in pairs] + [-np.pi, np.pi])
+    best = 0
+    for angle in (critical[1:] + critical[:-1]) / 2:
+        own = y[np.argsort(x @ [np.cos(angle), np.sin(angle)]), 0] > 0.5
+        above = [np.sum(own[k:]) + np.sum(~own[:k]) for k in range(len(x) + 1)]
+        best = max(best, *above, *(len(x) - count for count in above))
+    return best / len(x)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_line_is_the_best(seed):
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(13, 2)), rng.integers(0, 2, size=(13, 1))
+    assert load(XOR).best_line(x, y)[0] == pytest.approx(best_threshold(x, y))
+
+
+def test_the_best_line_on_the_four_corners_and_on_points_that_a_line_can_separate():
+    milestone = load(XOR)
+    corners, labels = milestone.CORNERS, milestone.LABELS[:, None]
+    assert milestone.best_line(corners, labels)[0] == 0.75
+    assert milestone.best_line(corners, corners[:, :1])[0] == 1.0
+
+
+def test_clouds_hold_their_labels_and_training_and_test_differ(runs):
+    milestone = load(XOR)
+    rng = np.random.default_rng(0)
+    (x, y), (test_x, _) = milestone.clouds(rng), milestone.clouds(rng)
+    assert x.dtype == y.dtype == np.float32 and x.shape == (200, 2) and y.shape == (200, 1)
+    near = x.round().astype(int)
+    np.testing.assert_array_equal(near[:, 0] ^ near[:, 1], y[:, 0])
+    assert not np.isin(test_x, x).any()
+    assert runs(XOR)["points"] == test_x.tolist(), "the test points are those that training did not see"
+
+
+# --- 03: back-propagation on digits ---
+
+MLP = "03_1986_mlp"
+
+
+def test_the_network_has_the_parameters_that_later_milestones_compare_with():
+    assert sum(parameter.size for parameter in load(MLP).two_hidden_layers().parameters()) == 8970
+
+
+def test_hidden_layers_help_and_other_writers_are_harder(runs):
+    result = runs(MLP)
+    assert result["metric"] > result["no_hidden_layer"] > 0.95
+    for known, strange in (("metric", "other_writers"), ("no_hidden_layer", "no_hidden_layer_other_writers")):
+        assert 0.03 < result[known] - result[strange] < 0.09
+
+
+def test_curves_confusion_and_mistakes_agree_with_the_accuracy(runs):
+    result = runs(MLP)
+    history, confusion, mistakes = result["history"], np.array(result["confusion"]), result["mistakes"]
+    _, test = digits_split()
+    _, labels = load_digits()
+    assert confusion.sum(axis=1).tolist() == np.bincount(labels[test]).tolist()
+    assert np.trace(confusion) / len(test) == pytest.approx(result["metric"]) == history["val_accuracy"][-1]
+    assert len(mistakes) == len(test) - np.trace(confusion)
+    assert all(mistake["index"] in test and labels[mistake["index"]] != mistake["guess"] for mistake in mistakes)
+    sure = [mistake["probability"] for mistake in mistakes]
+    assert sure == sorted(sure, reverse=True) and min(sure) > 0.1 and max(sure) <= 1
+    assert history["train_loss"][-1] < 0.02 < 0.5 < history["train_loss"][0]
+    assert np.shape(result["weights"]) == (16, 8, 8)
+
+
+def test_batches_hold_each_image_once_with_its_label():
+    images, labels = load_digits()
+    train, _ = digits_split()
+    parts = load(MLP).batches(images, labels, train, np.random.default_rng(0))
+    seen = np.concatenate([x.data.reshape(-1, 64) for x, _ in parts])
+    right = np.concatenate([y.data for _, y in parts])
+    assert [len(y.data) for _, y in parts] == [32] * 44 + [29]
+    order = np.random.default_rng(0).permutation(train)
+    np.testing.assert_array_equal(seen, images[order].reshape(-1, 64))
+    np.testing.assert_array_equal(right, labels[order])
