@@ -33,8 +33,9 @@ check: $(VENV)/installed  ## the course checks itself
 export: $(VENV)/installed  ## write the reference library from the modules
 	$(BIN)/tito dev export
 
-benchmark: $(VENV)/installed
+benchmark: $(VENV)/installed  ## how fast the tool and the library are
 	$(BIN)/python benchmarks/tool.py
+	$(BIN)/python benchmarks/library.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache

@@ -1,0 +1,90 @@
+"""What is timed. A peer has a class of the same name for each of these, made from the workload:
+
+    run = peer.Mlp(workload)
+    run.step()       one training step on the next batch; returns its loss, a number
+    run.gradients()  the gradients of that step, arrays in the order of the workload's parameters
+
+To add a workload: a dataclass here, an entry in WORKLOADS, and a class in each peer that can do it.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the library must reach and should reach: as a ratio to the floor, or in microseconds."""
+
+    must: float
+    stretch: float
+    unit: str = "x"
+
+
+@dataclass(frozen=True)
+class Mlp:
+    """A step of training a multi-layer perceptron: ReLU, cross-entropy, SGD with momentum."""
+
+    title: str
+    sizes: tuple
+    batch: int
+    target: Target
+    steps: int  # in a round
+    lr: float = 0.1
+    momentum: float = 0.9
+    digits: bool = False  # the digits that come with tinytorch; else random numbers of the same kind
+    parts: int = 1  # what the time of a step is divided by
+
+    @cached_property
+    def parameters(self):
+        """A weight (out, in) and a bias (out,) for each layer, uniform within 1 / sqrt(in)."""
+        rng = np.random.default_rng(0)
+        arrays = []
+        for fan_in, fan_out in zip(self.sizes, self.sizes[1:]):
+            for shape in ((fan_out, fan_in), (fan_out,)):
+                arrays.append((rng.uniform(-1, 1, shape) / np.sqrt(fan_in)).astype(np.float32))
+        return arrays
+
+    @cached_property
+    def batches(self):
+        """Pairs of inputs (batch, features) and class indices (batch,)."""
+        if self.digits:
+            from tinytorch.datasets import digits_split, load_digits
+
+            images, labels = load_digits()
+            train, _ = digits_split()
+            x, y = images.reshape(-1, 64)[train] / 16, labels[train]
+        else:
+            rng = np.random.default_rng(1)
+            x = rng.random((8 * self.batch, self.sizes[0]), dtype=np.float32)
+            y = rng.integers(0, self.sizes[-1], len(x))
+        whole = len(x) // self.batch * self.batch
+        return [(x[i : i + self.batch], y[i : i + self.batch]) for i in range(0, whole, self.batch)]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """`length` times y = y * w + b from y = x, all of shape (size,), then the gradients of the sum of y."""
+
+    title: str
+    size: int
+    length: int
+    target: Target
+    steps: int
+
+    @property
+    def parts(self):
+        return 2 * self.length  # operations
+
+    @cached_property
+    def parameters(self):
+        """x, w, b: w below 1, but so near that no gradient underflows."""
+        return [np.full(self.size, value, dtype=np.float32) for value in (0.5, 0.999, 0.01)]
+
+
+WORKLOADS = {
+    "A": Mlp("MLP 784-256-128-10, batch 64, step", (784, 256, 128, 10), 64, Target(1.25, 1.10), steps=40),
+    "E": Chain("chain on shape (8,), operation", 8, 500, Target(4.0, 2.7, "us"), steps=10),
+    "G": Mlp("digits 64-64-64-10, batch 32, step", (64, 64, 64, 10), 32, Target(1.7, 1.4), steps=440, digits=True),
+}
