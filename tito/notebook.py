@@ -27,6 +27,8 @@ ANSWER = "*Write your answer here.*"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _DIRECTIVE = re.compile(r"^#\|\s*(\w+)\s*([\w.]*)\s*$")
 _MARKER = re.compile(r"^# %%")
+# A cell is parsed once, however often its notebook is exported with another cell changed.
+_once_for_each_cell = functools.lru_cache(maxsize=4096)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -190,6 +192,7 @@ def default_target(notebook):
 
 
 @functools.lru_cache(maxsize=4096)
+@_once_for_each_cell
 def code_of(source):
     """Cell source with jupyter's magics made comments, so that line numbers stay."""
     try:
@@ -280,6 +283,7 @@ def _lock_foundations(cells):
             needed = (needed - binds) | (uses - binds)
 
 
+@_once_for_each_cell
 def _top_level_names(source):
     """Names that a cell binds, and names of other cells that it uses, also inside its functions."""
     import symtable
@@ -413,6 +417,7 @@ def fold(cells):
     return kept
 
 
+@_once_for_each_cell
 def _added_method(source):
     """`(class name, method source)` when the cell is one function under `@add_to(Class)`, else None."""
     body = [node for node in ast.parse(source).body if not isinstance(node, ast.Import | ast.ImportFrom)]
@@ -493,11 +498,13 @@ def _names_of_cells(cells):
     return binds, uses
 
 
+@_once_for_each_cell
 def _imported_names(source):
     imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
     return {alias.asname or alias.name.split(".")[0] for node in imports for alias in node.names}
 
 
+@_once_for_each_cell
 def exported_source(source):
     """Cell source as it goes into the package: without directives and without the solution's markers."""
     lines = [line for line in source.split("\n") if line.strip() not in (BEGIN, END) and not _DIRECTIVE.match(line)]
