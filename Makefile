@@ -13,7 +13,7 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-demo: $(VENV)/installed  ## a student completes the modules and reaches the milestone; a class is released, graded, reported
+demo: $(VENV)/installed  ## a student completes the modules and reaches the milestones; a class is released, graded, reported
 	$(BIN)/python tests/demo.py
 
 test: $(VENV)/installed  ## the whole test suite

@@ -137,7 +137,11 @@ def class_of_six(course, module, inbox, student):
 
 
 def teach(course, folder, student):
-    """Release, grade, report and export every module; every mark is compared with what it must be."""
+    """Release, grade, report and export every module; every mark is compared with what it must be.
+
+    All of them, although grading takes two thirds of the demo, ten to fifteen seconds a module: that nbgrader can run a
+    module's notebook, and gives the marks of `tito module check`, is not seen anywhere else.
+    """
     heading("An instructor releases the modules, and the course for students")
     label = course.modules[-1].label
     span = f"01-{label}" if len(course.modules) > 1 else "01"

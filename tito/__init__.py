@@ -35,7 +35,7 @@ def here():
         raise RuntimeError(f"{package} is the course's reference, not yours; work in a folder made by: tito init")
     if not (package / "__init__.py").exists():
         raise RuntimeError(f"there is no package at {package}; run: tito doctor")
-    for name, module in list(sys.modules.items()):
+    for name, module in sorted(sys.modules.items()):
         if name == "tinytorch" or (name.startswith("tinytorch.") and getattr(module, "__file__", None)):
             _require_below(package, getattr(module, "__file__", None), f"this kernel already imported {name}")
     path = str(workspace)

@@ -228,11 +228,12 @@ def idioms_were_shown(it):
 
 
 def nothing_leaks(it):
-    """No solution statement of eight tokens or more stands in the student's notebook or kit."""
+    """No solution statement of eight tokens or more, of any module, stands in the student's notebook or kit."""
     texts = ["".join(cell["source"] + "\n" for cell in it.blank["cells"])]
     texts += [path.read_text(encoding="utf-8") for path in _kit_files(it.module)]
     visible = [" ".join(_TOKEN.findall(text)) for text in texts]
-    for task, cell in it.solutions.items():
+    cells = [cell for module in it.course.modules for cell in nb.compile_module(module)["cells"]]
+    for task, cell in ((nb.grade_id(cell), cell) for cell in cells if nb.is_solution(cell)):
         for statement in _statements(_region(cell)):
             tokens = _TOKEN.findall(statement)
             if len(tokens) >= LEAK_TOKENS and any(f" {' '.join(tokens)} " in f" {text} " for text in visible):

@@ -45,6 +45,7 @@ from contextlib import ContextDecorator
 import numpy as np
 from numpy import ndarray
 
+from tinytorch.core.activations import sigmoid
 from tinytorch.core.tensor import Receipt, Tensor, autograd, dims_of
 
 # %%
@@ -61,7 +62,7 @@ import time
 import tracemalloc
 import weakref
 
-from tinytorch.core.activations import ReLU, Tanh, relu, sigmoid, softmax, tanh
+from tinytorch.core.activations import ReLU, Tanh, relu, softmax, tanh
 from tinytorch.core.layers import Linear, Sequential, linear
 from tinytorch.core.losses import CrossEntropyLoss, cross_entropy, mean_squared_error
 from tinytorch.core.tensor import (
@@ -589,16 +590,19 @@ def sum_rule(g, y, x, dim=None, keepdim=False):
     return np.broadcast_to(spread(g, x, dim, keepdim), x.shape)
 
 
+def group_size(x, dim):
+    """How many values of `x` go into each result of a reduction over `dim`."""
+    dims = dims_of(dim, x.ndim)
+    return math.prod(n for d, n in enumerate(x.shape) if d in dims)
+
+
 def mean_rule(g, y, x, dim=None, keepdim=False):
-    count = math.prod(x.shape[d] for d in dims_of(dim, x.ndim))
-    return np.broadcast_to(spread(g, x, dim, keepdim) / count, x.shape)
+    return np.broadcast_to(spread(g, x, dim, keepdim) / group_size(x, dim), x.shape)
 
 
 def var_rule(g, y, x, dim=None, keepdim=False, correction=1):
-    dims = dims_of(dim, x.ndim)
-    count = math.prod(x.shape[d] for d in dims)
-    centred = x - x.mean(axis=dims, keepdims=True)
-    return spread(g, x, dim, keepdim) * centred * 2 / (count - correction)
+    centred = x - x.mean(axis=dims_of(dim, x.ndim), keepdims=True)
+    return spread(g, x, dim, keepdim) * centred * 2 / (group_size(x, dim) - correction)
 
 
 # %%
@@ -850,15 +854,12 @@ test_unit_index_rule()
 # with $g_i$, and the table of all pairs never has to exist: $\bar x_j = y_j\,(g_j - \sum_i g_i y_i)$.
 #
 # `linear` computes $y = xW^\top + b$ in one go. By the same argument as in task 05-4, $\bar x = gW$ and
-# $\bar W = g^\top x$. The bias was added to every row, so it gets the sum of all rows, here as a product with ones,
-# which takes one pass.
+# $\bar W = g^\top x$. The bias was added to every row, so it gets the sum of all rows.
 
 
 # %%
 #| export
-def logistic(x):
-    """1 / (1 + exp(-x)) of an array, with no exponent above 0."""
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+logistic = sigmoid.__wrapped__  # on arrays, behind the door
 
 
 def gelu_rule(g, t, x):
