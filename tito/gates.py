@@ -198,6 +198,22 @@ def names_are_defined(it):
                 yield f"{cell}, line {line}", finding["message"]
 
 
+def names_are_defined_once(it):
+    """No function or method is exported twice to one file: the later one would win, and nobody would notice."""
+    seen = {}
+    for cell in it.complete["cells"]:
+        target = nb.export_target(cell)
+        if target is None:
+            continue
+        for name, node in _definitions(ast.parse(nb.code_of(cell["source"]))):
+            decorators = getattr(node, "decorator_list", [])
+            if not isinstance(node, ast.FunctionDef) or any(getattr(d, "attr", "") == "setter" for d in decorators):
+                continue
+            if (target, name) in seen:
+                yield cell["id"], f"defines {name} again, after {seen[target, name]}"
+            seen[target, name] = cell["id"]
+
+
 def hints_are_there(it):
     """At least two hints a task, the last in words."""
     hints = it.module.settings.get("hints", {})
@@ -351,6 +367,7 @@ GATES = (
     tests_are_called,
     imports_only_lower_modules,
     names_are_defined,
+    names_are_defined_once,
     hints_are_there,
     idioms_were_shown,
     export_is_committed,

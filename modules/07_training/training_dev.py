@@ -1714,21 +1714,6 @@ def unpack(value, tensors):
     return [unpack(part, tensors) for part in value] if isinstance(value, list) else value
 
 
-def environment():
-    """What the last bits of a result depend on, apart from the program."""
-    processor = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
-        processor = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), processor)
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    threads = (os.environ.get(name) for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"))
-    return {
-        "numpy": np.__version__,
-        "blas": f"{blas.get('name')} {blas.get('version')}",
-        "processor": processor,
-        "threads": next((number for number in threads if number), str(os.cpu_count())),
-    }
-
-
 # %%
 frozen, arrays = freeze({"step": 3, "moments": [np.zeros(2)], "betas": (0.9, 0.999)}, ids={}), {}
 print("frozen:", frozen)
@@ -1971,31 +1956,6 @@ test_unit_state_dict_of_another_model()
 
 # %%
 #| export
-def pack(value, path, tensors):
-    """`value` with every array moved into the dictionary `tensors`, under the path that leads to it."""
-    if isinstance(value, np.ndarray | np.generic):
-        while path in tensors:
-            path += "_"
-        tensors[path] = np.asarray(value)
-        return {"$array" if isinstance(value, np.ndarray) else "$number": path}
-    if isinstance(value, dict):
-        return {key: pack(part, f"{path}.{key}".removeprefix("."), tensors) for key, part in value.items()}
-    if isinstance(value, list):
-        return [pack(part, f"{path}.{i}", tensors) for i, part in enumerate(value)]
-    return value
-
-
-def unpack(value, tensors):
-    """The inverse of `pack`."""
-    if isinstance(value, dict):
-        if value.keys() == {"$array"}:
-            return tensors[value["$array"]]
-        if value.keys() == {"$number"}:
-            return tensors[value["$number"]][()]
-        return {key: unpack(part, tensors) for key, part in value.items()}
-    return [unpack(part, tensors) for part in value] if isinstance(value, list) else value
-
-
 def environment():
     """What the last bits of a result depend on, apart from the program."""
     processor = platform.processor() or platform.machine()

@@ -40,6 +40,11 @@ DEFECTS = {
         "pass",
         "ends with 'ok' on the untouched notebook",
     ),
+    "defined twice": (
+        "# %% [markdown]\n# ### Task 01-2.",
+        "# %%\n#| export\ndef double(x):\n    return x + x\n\n\n# %% [markdown]\n# ### Task 01-2.",
+        "defines double again",
+    ),
     "name undefined": ("return np.add(x, x)\n", "return np.add(x, missing_name)\n", "Undefined name"),
     "imports itself": (
         "from tinytorch.testing import check,",

@@ -6,8 +6,8 @@
 __all__ = ['logger', 'EVENTS', 'PLAIN', 'CosineSchedule', 'StepDecay', 'ExponentialDecay', 'learning_rate_schedule',
            'gradient_arrays', 'clip_grad_norm', 'clip_gradients', 'EpochResult', 'call', 'as_tensor', 'sample_count',
            'batches_of', 'in_groups', 'has_classes', 'Scores', 'named', 'rate_of', 'set_rate', 'epoch_line', 'require',
-           'one_of', 'alias', 'Trainer', 'EarlyStopping', 'freeze', 'thaw', 'pack', 'unpack', 'environment',
-           'model_state', 'part_state', 'generators_of', 'generator_states', 'write_model', 'write_part', 'Progress',
+           'one_of', 'alias', 'Trainer', 'EarlyStopping', 'freeze', 'thaw', 'pack', 'unpack', 'model_state',
+           'part_state', 'generators_of', 'generator_states', 'write_model', 'write_part', 'environment', 'Progress',
            'LinearWarmup']
 
 # %% siblings
@@ -921,21 +921,6 @@ def unpack(value, tensors):
         return {key: unpack(part, tensors) for key, part in value.items()}
     return [unpack(part, tensors) for part in value] if isinstance(value, list) else value
 
-
-def environment():
-    """What the last bits of a result depend on, apart from the program."""
-    processor = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
-        processor = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), processor)
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    threads = (os.environ.get(name) for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"))
-    return {
-        "numpy": np.__version__,
-        "blas": f"{blas.get('name')} {blas.get('version')}",
-        "processor": processor,
-        "threads": next((number for number in threads if number), str(os.cpu_count())),
-    }
-
 # %% 07-c085
 def model_state(model):
     """Name -> copy of the array: the model's `state_dict`, and for a model without one its parameters by position."""
@@ -986,31 +971,6 @@ def write_part(part, saved, parameters):
         _thaw_object({"$object": saved["class"], "attributes": saved["attributes"]}, part, parameters)
 
 # %% 07-c098
-def pack(value, path, tensors):
-    """`value` with every array moved into the dictionary `tensors`, under the path that leads to it."""
-    if isinstance(value, np.ndarray | np.generic):
-        while path in tensors:
-            path += "_"
-        tensors[path] = np.asarray(value)
-        return {"$array" if isinstance(value, np.ndarray) else "$number": path}
-    if isinstance(value, dict):
-        return {key: pack(part, f"{path}.{key}".removeprefix("."), tensors) for key, part in value.items()}
-    if isinstance(value, list):
-        return [pack(part, f"{path}.{i}", tensors) for i, part in enumerate(value)]
-    return value
-
-
-def unpack(value, tensors):
-    """The inverse of `pack`."""
-    if isinstance(value, dict):
-        if value.keys() == {"$array"}:
-            return tensors[value["$array"]]
-        if value.keys() == {"$number"}:
-            return tensors[value["$number"]][()]
-        return {key: unpack(part, tensors) for key, part in value.items()}
-    return [unpack(part, tensors) for part in value] if isinstance(value, list) else value
-
-
 def environment():
     """What the last bits of a result depend on, apart from the program."""
     processor = platform.processor() or platform.machine()
