@@ -5,6 +5,7 @@ A gate whose name begins with `runs_` runs the module's tests; the others only r
 
 import ast
 import copy
+import functools
 import importlib.util
 import json
 import re
@@ -248,12 +249,18 @@ def nothing_leaks(it):
     texts = ["".join(cell["source"] + "\n" for cell in it.blank["cells"])]
     texts += [path.read_text(encoding="utf-8") for path in _kit_files(it.module)]
     visible = [" ".join(_TOKEN.findall(text)) for text in texts]
-    cells = [cell for module in it.course.modules for cell in nb.compile_module(module)["cells"]]
-    for task, cell in ((nb.grade_id(cell), cell) for cell in cells if nb.is_solution(cell)):
-        for statement in _statements(_region(cell)):
-            tokens = _TOKEN.findall(statement)
-            if len(tokens) >= LEAK_TOKENS and any(f" {' '.join(tokens)} " in f" {text} " for text in visible):
-                yield task, f"a statement of its solution can be read in the notebook or kit: {statement.strip()}"
+    for task, statement, tokens in (part for module in it.course.modules for part in _telling_statements(module)):
+        if any(f" {tokens} " in f" {text} " for text in visible):
+            yield task, f"a statement of its solution can be read in the notebook or kit: {statement}"
+
+
+@functools.cache  # each module is compared with all of them
+def _telling_statements(module):
+    """(task, statement, its tokens) of the solutions' statements that are long enough to be recognised."""
+    solutions = [cell for cell in nb.compile_module(module)["cells"] if nb.is_solution(cell)]
+    found = ((nb.grade_id(cell), text.strip()) for cell in solutions for text in _statements(_region(cell)))
+    split = ((task, text, _TOKEN.findall(text)) for task, text in found)
+    return [(task, text, " ".join(tokens)) for task, text, tokens in split if len(tokens) >= LEAK_TOKENS]
 
 
 def export_is_committed(it):

@@ -2068,6 +2068,7 @@ for outputs in (1, 16, 64, 256, 1024):
 # | a new operation | a class with `forward`, `backward` | `@operation`, a function in `autograd.rules` |
 # | `gradcheck` | shows two matrices of slopes | input, element, ratio, and the operation to blame |
 # | no gradient exists for an input | its `.grad` stays None | its `.grad` is 0 |
+# | a rule that divides by zero | silent | the warning that NumPy gives |
 #
 # ## Part 6. Module test
 #
