@@ -854,7 +854,8 @@ test_unit_index_rule()
 # with $g_i$, and the table of all pairs never has to exist: $\bar x_j = y_j\,(g_j - \sum_i g_i y_i)$.
 #
 # `linear` computes $y = xW^\top + b$ in one go. By the same argument as in task 05-4, $\bar x = gW$ and
-# $\bar W = g^\top x$. The bias was added to every row, so it gets the sum of all rows.
+# $\bar W = g^\top x$. The bias was added to every row, so it gets the sum of all rows, here as a product with a row of
+# ones, which is the fastest sum there is.
 
 
 # %%
@@ -876,6 +877,14 @@ def log_softmax_rule(g, y, x, dim=-1):
     return g - np.exp(y) * g.sum(axis=dim, keepdims=True)
 
 
+@functools.lru_cache(maxsize=64)
+def ones(n, dtype):
+    """The vector of `n` ones, which nobody may write into: `ones @ g` adds the rows of `g` faster than `g.sum(axis=0)`."""
+    vector = np.ones(n, dtype)
+    vector.flags.writeable = False
+    return vector
+
+
 def linear_rule(g, y, x, weight, bias=None):
     if x.ndim != 2:
         rows = math.prod(x.shape[:-1])
@@ -885,7 +894,7 @@ def linear_rule(g, y, x, weight, bias=None):
     return (
         lambda: reshaped(flat_g @ weight, x.shape),
         lambda: flat_g.T @ flat_x,
-        lambda: flat_g.sum(axis=0),
+        lambda: ones(len(flat_g), flat_g.dtype) @ flat_g,
     )
 
 
@@ -1038,7 +1047,7 @@ rules.update(  # shapes and parts
     transpose=lambda g, y, x, dim0, dim1: np.swapaxes(g, dim0, dim1),
 )
 rules.update(  # activations
-    relu=lambda g, y, x: g * (y > 0),
+    relu=lambda g, y, x: g * np.sign(y),
     leaky_relu=lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope),
     sigmoid=lambda g, y, x: g * y * (1 - y),
     tanh=lambda g, y, x: g * (1 - y * y),
@@ -1416,7 +1425,7 @@ def first_gradient(root, gradient=None):
                 f"backward: a Tensor of shape {root.shape} has {root.size} numbers, and a gradient belongs to one; "
                 "reduce it first, for example with .sum(), or give backward a gradient of that shape"
             )
-        return np.ones(root.shape, root.dtype)
+        return np.array(1, root.dtype).reshape(root.shape)
     g = np.asarray(gradient.data if isinstance(gradient, Tensor) else gradient)
     if g.shape != root.shape:
         raise RuntimeError(

@@ -7,11 +7,12 @@ __all__ = ['FREED', 'logistic', 'rules', 'SHAPES_ONLY', 'INPUTS_ONLY', 'freed_re
            'in_order', 'count_readers', 'label_of', 'graph_of', 'layers_of', 'draw_arrow', 'draw_graph', 'divide_rule',
            'unbroadcast', 'power_rule', 'spread', 'sum_rule', 'group_size', 'mean_rule', 'var_rule', 'extreme_rule',
            'as_matrices', 'reshaped', 'matmul_rule', 'permute_rule', 'join_rule', 'where_rule', 'clip_rule',
-           'index_rule', 'gelu_rule', 'softmax_rule', 'log_softmax_rule', 'linear_rule', 'index_cross_entropy_rule',
-           'cross_entropy_rule', 'mean_squared_error_rule', 'huber_rule', 'binary_cross_entropy_rule', 'FreedReceipts',
-           'check_receipt', 'count_uses', 'fitted', 'owned', 'walk', 'holding', 'first_gradient', 'backward',
-           'grad_mode', 'no_grad', 'gradient_argument', 'grad', 'GradientError', 'float64_copy', 'checkable_result',
-           'worst_difference', 'first_wrong_rule', 'check_gradients', 'hessian_vector_product']
+           'index_rule', 'gelu_rule', 'softmax_rule', 'log_softmax_rule', 'ones', 'linear_rule',
+           'index_cross_entropy_rule', 'cross_entropy_rule', 'mean_squared_error_rule', 'huber_rule',
+           'binary_cross_entropy_rule', 'FreedReceipts', 'check_receipt', 'count_uses', 'fitted', 'owned', 'walk',
+           'holding', 'first_gradient', 'backward', 'grad_mode', 'no_grad', 'gradient_argument', 'grad',
+           'GradientError', 'float64_copy', 'checkable_result', 'worst_difference', 'first_wrong_rule',
+           'check_gradients', 'hessian_vector_product']
 
 # %% 05-c001
 import functools
@@ -320,6 +321,14 @@ def log_softmax_rule(g, y, x, dim=-1):
     return g - np.exp(y) * g.sum(axis=dim, keepdims=True)
 
 
+@functools.lru_cache(maxsize=64)
+def ones(n, dtype):
+    """The vector of `n` ones, which nobody may write into: `ones @ g` adds the rows of `g` faster than `g.sum(axis=0)`."""
+    vector = np.ones(n, dtype)
+    vector.flags.writeable = False
+    return vector
+
+
 def linear_rule(g, y, x, weight, bias=None):
     if x.ndim != 2:
         rows = math.prod(x.shape[:-1])
@@ -329,7 +338,7 @@ def linear_rule(g, y, x, weight, bias=None):
     return (
         lambda: reshaped(flat_g @ weight, x.shape),
         lambda: flat_g.T @ flat_x,
-        lambda: flat_g.sum(axis=0),
+        lambda: ones(len(flat_g), flat_g.dtype) @ flat_g,
     )
 
 # %% 05-6
@@ -422,7 +431,7 @@ rules.update(  # shapes and parts
     transpose=lambda g, y, x, dim0, dim1: np.swapaxes(g, dim0, dim1),
 )
 rules.update(  # activations
-    relu=lambda g, y, x: g * (y > 0),
+    relu=lambda g, y, x: g * np.sign(y),
     leaky_relu=lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope),
     sigmoid=lambda g, y, x: g * y * (1 - y),
     tanh=lambda g, y, x: g * (1 - y * y),
@@ -608,7 +617,7 @@ def first_gradient(root, gradient=None):
                 f"backward: a Tensor of shape {root.shape} has {root.size} numbers, and a gradient belongs to one; "
                 "reduce it first, for example with .sum(), or give backward a gradient of that shape"
             )
-        return np.ones(root.shape, root.dtype)
+        return np.array(1, root.dtype).reshape(root.shape)
     g = np.asarray(gradient.data if isinstance(gradient, Tensor) else gradient)
     if g.shape != root.shape:
         raise RuntimeError(
