@@ -879,7 +879,7 @@ def log_softmax_rule(g, y, x, dim=-1):
 
 @functools.lru_cache(maxsize=64)
 def ones(n, dtype):
-    """The vector of `n` ones, which nobody may write into: `ones @ g` adds the rows of `g` faster than `g.sum(axis=0)`."""
+    """`n` ones, which nobody may write into: `ones @ g` adds the rows of `g` faster than `g.sum(axis=0)`."""
     vector = np.ones(n, dtype)
     vector.flags.writeable = False
     return vector
@@ -2297,6 +2297,51 @@ plt.show()
 # %% [markdown]
 # As many directions as parameters, and the error is still as large as the gradient. There is no free lunch: one number
 # per pass is all that a forward pass can say.
+#
+# All methods side by side. *Bias* is how far the mean of many answers lies from the truth, *spread* how far one answer
+# lies from that mean, both divided by the gradient's length. The truth is the walk in float64. The mean of $n$ answers
+# still wobbles by its spread divided by $\sqrt{n}$, and a bias below that has not been shown. **Predict** which of the
+# two is zero for central differences, and which for random directions.
+
+
+# %% tags=["measure"]
+def flat(gradients):
+    return np.concatenate([np.ravel(g) for g in gradients.values()])
+
+
+def walked():
+    """The gradient by name, in float64, from one forward pass and one walk."""
+    with in_float64(model):
+        model.zero_grad()
+        cross_entropy(model(Tensor(X.data, dtype=np.float64)), Y).backward()
+        return {name: p.grad.data for name, p in model.named_parameters()}
+
+
+def compare(name, answer, answers, losses):
+    """Print bias, spread and cost of a method, of which `answer()` gives a gradient."""
+    began = time.perf_counter()
+    found = np.array([flat(answer()) for _ in range(answers)])
+    seconds = (time.perf_counter() - began) / answers
+    mean, length = found.mean(axis=0), np.linalg.norm(exact)
+    bias = np.linalg.norm(mean - exact) / length
+    spread = np.sqrt(np.mean(np.sum((found - mean) ** 2, axis=1))) / length
+    wobble = spread / math.sqrt(answers)
+    print(f"{name:20} bias {bias:7.1e} (wobble {wobble:7.1e})  spread {spread:7.1e}  {seconds * 1e3:6.1f} ms: {losses}")
+
+
+exact, P = flat(walked()), exact.size
+compare("walk", walked, 20, "one loss and a walk")
+differences = functools.partial(compute_numerical_gradient, model, X, Y, cross_entropy)
+compare("central differences", differences, 2, f"{2 * P} losses")
+for k in (1, 16):
+    directions = functools.partial(compute_numerical_gradient_fast, model, X, Y, cross_entropy, directions=k, rng=rng)
+    compare(f"{k} random directions", directions, 800 // k, f"{2 * k} losses")
+
+# %% [markdown]
+# Differences have a small bias, of the order of $\epsilon^2$ and of rounding, and no spread; directions have no bias
+# that could be seen, and a spread many times the gradient. The walk has neither, and costs about as much as two or
+# three losses, whatever $P$ is. That is why training walks, and why the other two remain what they are good at: a judge
+# for the walk, and a way out where there are no receipts to walk along.
 #
 # ### Task 05-10. How much does the slope bend?
 #

@@ -1320,4 +1320,112 @@ WRONG = [
             "        break"
         ),
     ),
+    dict(
+        task="07-12",
+        mistake="a checkpoint is saved after every epoch",
+        body="self.best = self.sign * newest\ntrainer.save_checkpoint(self.path)",
+    ),
+    dict(
+        task="07-12",
+        mistake="the sign is left out, so that max is taken for min",
+        body="if newest < self.best:\n    self.best = newest\n    trainer.save_checkpoint(self.path)",
+    ),
+    dict(
+        task="07-12",
+        mistake="the best is not remembered, so everything is better",
+        body="if self.sign * newest < self.best:\n    trainer.save_checkpoint(self.path)",
+    ),
+    dict(
+        task="07-12",
+        mistake="an epoch that is as good as the best is saved again",
+        body=(
+            "if self.sign * newest <= self.best:\n    self.best = self.sign * newest\n"
+            "    trainer.save_checkpoint(self.path)"
+        ),
+    ),
+    dict(
+        task="07-12",
+        mistake="it is compared with the epoch before, instead of the best",
+        body=(
+            "if self.sign * newest < self.best:\n    trainer.save_checkpoint(self.path)\nself.best = self.sign * newest"
+        ),
+    ),
+    dict(
+        task="07-12",
+        mistake="nan counts as better, because the comparison is the wrong way round",
+        body=(
+            "if not self.sign * newest >= self.best:\n    self.best = self.sign * newest\n"
+            "    trainer.save_checkpoint(self.path)"
+        ),
+    ),
+    dict(
+        task="07-12",
+        mistake="larger is taken for better",
+        body=(
+            "if self.best == math.inf or self.sign * newest > self.best:\n    self.best = self.sign * newest\n"
+            "    trainer.save_checkpoint(self.path)"
+        ),
+    ),
+    dict(
+        task="07-13",
+        mistake="the scale grows after an overflow and shrinks in quiet times",
+        body=(
+            "if not finite:\n    self.scale *= self.growth_factor\n    self.good_steps = 0\n    return\n"
+            "self.good_steps += 1\nif self.good_steps == self.growth_interval:\n"
+            "    self.scale *= self.backoff_factor\n    self.good_steps = 0"
+        ),
+    ),
+    dict(
+        task="07-13",
+        mistake="good steps are counted over overflows, and not in a row",
+        body=(
+            "if not finite:\n    self.scale *= self.backoff_factor\n    return\n"
+            "self.good_steps += 1\nif self.good_steps == self.growth_interval:\n"
+            "    self.scale *= self.growth_factor\n    self.good_steps = 0"
+        ),
+    ),
+    dict(
+        task="07-13",
+        mistake="the count does not begin again after the scale has grown",
+        body=(
+            "if not finite:\n    self.scale *= self.backoff_factor\n    self.good_steps = 0\n    return\n"
+            "self.good_steps += 1\nif self.good_steps >= self.growth_interval:\n"
+            "    self.scale *= self.growth_factor"
+        ),
+    ),
+    dict(
+        task="07-13",
+        mistake="the scale grows one good step too late",
+        body=(
+            "if not finite:\n    self.scale *= self.backoff_factor\n    self.good_steps = 0\n    return\n"
+            "self.good_steps += 1\nif self.good_steps > self.growth_interval:\n"
+            "    self.scale *= self.growth_factor\n    self.good_steps = 0"
+        ),
+    ),
+    dict(
+        task="07-13",
+        mistake="every good step makes the scale grow",
+        body=(
+            "if not finite:\n    self.scale *= self.backoff_factor\n    self.good_steps = 0\nelse:\n"
+            "    self.good_steps += 1\n    self.scale *= self.growth_factor"
+        ),
+    ),
+    dict(
+        task="07-13",
+        mistake="both factors are fixed at two",
+        body=(
+            "if not finite:\n    self.scale /= 2\n    self.good_steps = 0\n    return\n"
+            "self.good_steps += 1\nif self.good_steps == self.growth_interval:\n"
+            "    self.scale *= 2\n    self.good_steps = 0"
+        ),
+    ),
+    dict(
+        task="07-13",
+        mistake="after an overflow the scale stays, and only the count begins again",
+        body=(
+            "if not finite:\n    self.good_steps = 0\n    return\n"
+            "self.good_steps += 1\nif self.good_steps == self.growth_interval:\n"
+            "    self.scale *= self.growth_factor\n    self.good_steps = 0"
+        ),
+    ),
 ]

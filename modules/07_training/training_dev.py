@@ -41,9 +41,12 @@
 #| export
 import contextlib
 import copy
+import csv
 import functools
 import inspect
+import io
 import itertools
+import json
 import logging
 import math
 import os
@@ -52,6 +55,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -59,6 +63,7 @@ import numpy as np
 from tinytorch.checkpoint import load as load_file
 from tinytorch.checkpoint import save as save_file
 from tinytorch.core.autograd import no_grad
+from tinytorch.core.layers import Sequential
 from tinytorch.core.losses import (  # noqa: F401  a course needs one place to import from
     BCEWithLogitsLoss,
     BinaryCrossEntropyLoss,
@@ -66,7 +71,7 @@ from tinytorch.core.losses import (  # noqa: F401  a course needs one place to i
     MeanSquaredError,
     MSELoss,
 )
-from tinytorch.core.tensor import Tensor
+from tinytorch.core.tensor import Tensor, autograd, operation
 from tinytorch.random import default_generator
 
 # %%
@@ -79,9 +84,10 @@ import numpy as np
 import tempfile
 import time
 
-from tinytorch.core.activations import ReLU
-from tinytorch.core.layers import Dropout, Linear, Sequential
-from tinytorch.core.optimizers import SGD, Adam
+from tinytorch.core.activations import ReLU, relu
+from tinytorch.core.layers import Dropout, Linear, linear
+from tinytorch.core.losses import cross_entropy
+from tinytorch.core.optimizers import SGD, Adam, sgd
 from tinytorch.datasets import digits_split, load_digits
 from tinytorch.random import manual_seed
 from tinytorch.testing import add_to, check, check_close, check_raises, measure
@@ -254,6 +260,8 @@ def extract_numpy_data(x):
 
     Raises: TypeError for what is not numbers.
     """
+    if type(x) is np.ndarray and x.dtype.kind in "biuf":
+        return x
     inner = x
     for _ in range(8):  # a Variable around a Tensor around an array, and no endless chain
         if isinstance(inner, np.ndarray | np.generic | memoryview) or not hasattr(inner, "data"):
@@ -385,7 +393,8 @@ plt.show()
 # ### Other schedules (given)
 #
 # A schedule is any object with `get_lr(epoch)`, and `epoch` counts from 0. Two older shapes: a staircase, and a curve
-# that loses the same share every epoch. The function at the end is the staircase again, for loops without objects.
+# that loses the same share every epoch. `SequentialSchedule` puts any of them one behind the other. The function at the
+# end is the staircase again, for loops without objects.
 
 
 # %%
@@ -412,6 +421,26 @@ class ExponentialDecay:
         return self.initial_lr * self.gamma**epoch
 
 
+class SequentialSchedule:
+    """`schedules` one after the other; each counts its epochs from 0.
+
+    milestones: the epochs in which the second, the third, ... begins, rising.
+    Raises: ValueError for another number of milestones, or milestones that do not rise.
+    """
+
+    def __init__(self, schedules, milestones):
+        if len(milestones) != len(schedules) - 1 or list(milestones) != sorted(set(milestones)):
+            raise ValueError(
+                f"SequentialSchedule: {len(schedules)} schedules and milestones {milestones}; there must be one "
+                "milestone less than schedules, and they must rise"
+            )
+        self.schedules, self.milestones = list(schedules), list(milestones)
+
+    def get_lr(self, epoch):
+        place = sum(epoch >= start for start in self.milestones)
+        return self.schedules[place].get_lr(epoch - [0, *self.milestones][place])
+
+
 def learning_rate_schedule(epoch, initial_lr=0.001, decay=0.95, decay_every=10):
     """`StepDecay` as a function: the rate in `epoch`, multiplied by `decay` every `decay_every` epochs."""
     return StepDecay(initial_lr, decay_every, decay).get_lr(epoch)
@@ -422,6 +451,7 @@ shapes = {
     "cosine": CosineSchedule(0.1, 0.001, 30),
     "steps of 10": StepDecay(0.1, 10),
     "exponential": ExponentialDecay(0.1, 0.85),
+    "cosine twice": SequentialSchedule([CosineSchedule(0.1, 0.001, 15), CosineSchedule(0.1, 0.001, 15)], [15]),
 }
 fig, ax = plt.subplots(figsize=(6, 2.5), layout="constrained")
 for name, shape in shapes.items():
@@ -613,10 +643,12 @@ def true_classes(y_true, shape):
     if t.ndim > 1 and t.shape == shape and t.shape[-1] > 1:
         return t.argmax(axis=-1).ravel()
     t = t.ravel()
-    wrong = (t != np.floor(t)) | (t < 0)
+    wrong = t < 0
+    if t.dtype.kind == "f":
+        wrong |= t != np.floor(t)
     if wrong.any():
         raise ValueError(f"class {t[wrong][0]}: classes are whole numbers from 0 on, or one-hot rows")
-    return t.astype(np.int64)
+    return t.astype(np.int64, copy=False)
 
 
 def class_pairs(y_pred, y_true, from_logits=False):
@@ -835,9 +867,11 @@ class Scores:
     def update(self, predictions, targets):
         count = sample_count(targets)
         self.samples += count
-        self.counts_classes = self.counts_classes and has_classes(predictions, targets, self.loss_fn)
         if self.counts_classes:
-            self.accuracy.update(predictions, targets)
+            p, t = extract_numpy_data(predictions), extract_numpy_data(targets)
+            self.counts_classes = has_classes(p, t, self.loss_fn)
+            if self.counts_classes:
+                self.accuracy.update(p, t)
         for name, metric in self.metrics.items():
             if name in self.sums:
                 self.sums[name] += get_tensor_value(metric(predictions, targets)) * count
@@ -945,6 +979,9 @@ class Trainer:
         finite is left out and counted in `skipped`. Without a limit no norm is measured.
     callbacks: objects with any of the methods on_fit_start, on_epoch_start, on_batch_end, on_epoch_end, on_fit_end,
         called with the Trainer. One that sets `trainer.stop_training = True` ends `fit` after the epoch.
+    nonfinite: what to do where a loss is nan or inf. "warn": say in which epoch and batch, once an epoch, and go on as
+        if nothing had happened. "skip": leave out the step, and the batch from the epoch's means. "raise": a
+        FloatingPointError before the step. "skip" and "raise" measure the norm, and catch gradients as well.
 
     Counters: `epoch` completed epochs, `step` batches, `updates` steps of the optimizer, `skipped` those left out.
     scores: the `Scores` of the epoch that runs, up to the batch before.
@@ -966,16 +1003,19 @@ class Trainer:
         metrics=None,
         loss_function=None,
         callbacks=(),
+        nonfinite="warn",
     ):
         if isinstance(scheduler, list | tuple):
             scheduler, metrics = None, one_of("the fourth argument, a list, and metrics", scheduler, metrics)
         self.model, self.optimizer, self.scheduler, self.grad_clip_norm = model, optimizer, scheduler, grad_clip_norm
         self.loss_fn = one_of("loss_fn and loss_function", loss_fn, loss_function)
         self.metrics, self.callbacks, self.early_stopping = list(metrics or ()), list(callbacks), None
+        self.nonfinite = nonfinite
         self._check_parts()
         self.epoch, self.step, self.updates, self.skipped, self.stop_training = 0, 0, 0, 0, False
         self.history = {name: [] for name in self._history_names()}
         self.scores, self._norms, self._progress, self._loader, self._pending = None, [], None, None, {}
+        self._broken, self._warned, self._first_step, self._batch = None, None, 0, 0
 
     def _check_parts(self):
         require(self.model, "model", "forward")
@@ -985,6 +1025,8 @@ class Trainer:
         if self.scheduler is not None:
             require(self.scheduler, "scheduler", "get_lr")
             set_rate(self.optimizer, rate_of(self.optimizer))  # an error here, and not after hours
+        if self.nonfinite not in ("warn", "skip", "raise"):
+            raise ValueError(f"Trainer: nonfinite is {self.nonfinite!r}; it is 'warn', 'skip' or 'raise'")
         for callback in self.callbacks:
             if not any(hasattr(callback, event) for event in EVENTS):
                 raise TypeError(f"Trainer: callback {callback!r:.60} has none of the methods {', '.join(EVENTS)}")
@@ -1001,12 +1043,20 @@ class Trainer:
         """What the model gives for `inputs`."""
         return call(self.model, inputs)
 
-    def loss(self, predictions, targets):
+    def mean_loss(self, predictions, targets):
         """The loss of a batch, one number: a mean over its samples, whatever the reduction of the loss is."""
         loss = call(self.loss_fn, predictions, targets)
         if math.prod(getattr(loss, "shape", ())) > 1:
             return loss.mean()
         return loss / sample_count(targets) if getattr(self.loss_fn, "reduction", None) == "sum" else loss
+
+    def loss(self, predictions, targets):
+        """`mean_loss` of a batch that is being trained on; remembers where it is not finite, for `clip`."""
+        loss = self.mean_loss(predictions, targets)
+        value, self._batch = get_tensor_value(loss), self.step - self._first_step
+        if not math.isfinite(value) and self._broken is None:
+            self._broken = f"epoch {self.epoch}, batch {self._batch}: the loss is {value}"
+        return loss
 
     def parameters(self):
         """The model's parameters, a list."""
@@ -1015,12 +1065,33 @@ class Trainer:
 
     def clip(self):
         """Clip the gradients, if there is a limit; returns whether the step may be taken: False for inf and nan."""
-        if self.grad_clip_norm is None:
+        broken, self._broken = self._broken, None
+        is_measured = self.grad_clip_norm is not None or self.nonfinite != "warn"
+        if is_measured and broken is None:
+            limit = math.inf if self.grad_clip_norm is None else self.grad_clip_norm
+            self._norms.append(clip_grad_norm(self.parameters(), limit))
+            if not math.isfinite(self._norms[-1]):
+                broken = f"epoch {self.epoch}, batch {self._batch}: the loss is finite, but not the gradient's norm"
+        if broken is None:
             return True
-        norm = clip_grad_norm(self.parameters(), self.grad_clip_norm)
-        self._norms.append(norm)
-        self.skipped += not math.isfinite(norm)
-        return math.isfinite(norm)
+        if is_measured:
+            return self._left_out(broken)
+        self._warn_once(f"{broken}; the step is taken all the same: try nonfinite='skip', or a limit on the norm")
+        return True
+
+    def _left_out(self, broken):
+        """False: no step is taken. Says why, or raises it."""
+        if self.nonfinite == "raise":
+            raise FloatingPointError(f"{broken}; the parameters are as they were before the batch")
+        self.skipped += 1
+        self._warn_once(f"{broken}; the step is left out")
+        return False
+
+    def _warn_once(self, text):
+        """Warn if there was no such warning in this epoch."""
+        if self._warned != self.epoch:
+            self._warned = self.epoch
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
 
     # training or in use
 
@@ -1240,7 +1311,7 @@ def validate_epoch(self, dataloader):
 
     def outcome(inputs, targets):
         guesses = self.predict(inputs)
-        return get_tensor_value(self.loss(guesses, targets)), guesses, targets
+        return get_tensor_value(self.mean_loss(guesses, targets)), guesses, targets
 
     with no_grad():
         result = self.run_epoch(itertools.starmap(outcome, batches_of(dataloader)), training=False)
@@ -1283,7 +1354,7 @@ def train_epoch(self, dataloader, accumulation_steps=1):
     if self._progress is not None:
         self._progress.start(self.epoch, dataloader)
     self._tell("on_epoch_start")
-    self.training_mode, self._norms = True, []
+    self.training_mode, self._norms, self._broken, self._first_step = True, [], None, self.step
     batches = batches_of(dataloader)
     if accumulation_steps > 1:
         outcomes = self.accumulate(batches, accumulation_steps)
@@ -1313,14 +1384,23 @@ def _open(self, loader):
 #| export
 @add_to(Trainer)
 def _counted(self, outcomes):
-    """The same outcomes; counts batches, and tells whoever waits for them."""
+    """The same outcomes, without those that were left out; counts batches, and tells whoever waits for them.
+
+    Raises: ValueError if there is an outcome and all were left out.
+    """
+    read = taken = 0
     for outcome in outcomes:
-        self.step += 1
+        read, self.step = read + 1, self.step + 1
         if self.callbacks:
             self._tell("on_batch_end")
+        if self.nonfinite == "skip" and not math.isfinite(outcome[0]):
+            continue
+        taken += 1
         yield outcome
         if self._progress is not None:
             self._progress.batch(self, outcome[0])
+    if read and not taken:
+        raise ValueError(f"train_epoch: in epoch {self.epoch} no batch has a finite loss, so all were left out")
 
 
 # %%
@@ -2079,10 +2159,20 @@ def _begin_fit(self, train, val, epochs, verbose, early_stopping):
                 f"fit: {name} is an iterator ({type(loader).__name__}), which can be read only once, and there are "
                 f"{epochs} epochs; give a list, a loader, or a function that makes a new one: lambda: ..."
             )
-    self.early_stopping, self.stop_training = early_stopping, False
-    write_part(early_stopping, self._pending.pop("early_stopping", None), ())
+    self.early_stopping, self.stop_training = None, False
+    self.watch_with(early_stopping)
     self._progress = Progress(self.epoch + epochs) if verbose else None
     self._tell("on_fit_start")
+
+
+# %%
+#| export
+@add_to(Trainer)
+def watch_with(self, early_stopping):
+    """Let checkpoints hold `early_stopping`, and give it the state that one has for it; None changes nothing."""
+    if early_stopping is not None:
+        self.early_stopping = early_stopping
+        write_part(early_stopping, self._pending.pop("early_stopping", None), ())
 
 
 # %%
@@ -2258,17 +2348,79 @@ trainer.model.load_state_dict(stop.get_best_params())
 loss, share = trainer.evaluate(Batches(ink[test], labels[test], 256))
 print(f"{trainer.epoch} epochs, the best was {int(np.argmin(history['val_loss']))}; test accuracy {share:.3f}")
 
+# %% [markdown]
+# The four curves that one looks at first (given): loss, metric, learning rate, length of the gradient. Where there is
+# no matplotlib, they are drawn with letters.
+
+
+# %%
+#| export
+PANELS = {
+    "loss": ("train_loss", "val_loss"),
+    "metric": ("train_metric", "val_metric"),
+    "learning rate": ("learning_rates",),
+    "gradient norm": ("grad_norms",),
+}
+
+
+def text_plot(title, curves, width=60, height=7):
+    """`curves` (name -> numbers) as lines of text, of at most width + 13 columns; what is not finite is a gap."""
+    points = {name: [(i, y) for i, y in enumerate(ys) if math.isfinite(y)] for name, ys in curves.items()}
+    points = {name: pairs for name, pairs in points.items() if pairs}
+    values = [y for pairs in points.values() for _, y in pairs]
+    if not values:
+        return f"{title}: nothing to draw"
+    low, high, last = min(values), max(values), max(max(map(len, curves.values())) - 1, 1)
+    grid = [[" "] * width for _ in range(height)]
+    for mark, pairs in zip("*o+x", points.values()):
+        for i, y in pairs:
+            row = round((high - y) / ((high - low) or 1) * (height - 1))
+            grid[row][round(i / last * (width - 1))] = mark
+    labels = [f"{high:10.4g}", *[" " * 10] * (height - 2), f"{low:10.4g}"]
+    legend = "  ".join(f"{mark} {name}" for mark, name in zip("*o+x", points))
+    return "\n".join([f"{title}: {legend}", *(f"{label} |{''.join(row)}" for label, row in zip(labels, grid))])
+
+
+# %%
+#| export
+def plot_training_curves(history, save_path=None):
+    """Draw a history, 2 x 2: loss, metric, learning rate, gradient norm by epoch. Returns the four axes.
+
+    save_path: also write the picture there; folders are made as needed. Without matplotlib the curves are printed as
+        text, nothing is written, and None is returned.
+    """
+    panels = {title: {name: history.get(name, []) for name in names} for title, names in PANELS.items()}
+    if find_spec("matplotlib") is None:
+        print("\n\n".join(text_plot(title, curves) for title, curves in panels.items()))
+        if save_path is not None:
+            warnings.warn(f"{save_path} was not written: that needs matplotlib (pip install matplotlib)", stacklevel=2)
+        return None
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(2, 2, figsize=(9, 5), layout="constrained", sharex=True)
+    for ax, (title, curves) in zip(axes.flat, panels.items()):
+        drawn = {name: values for name, values in curves.items() if any(map(math.isfinite, values))}
+        for name, values in drawn.items():
+            ax.plot(values, label=name, marker="." if len(values) < 30 else None)
+        ax.set(title=title)
+        if title == "loss" and drawn and min(map(min, drawn.values())) > 0:
+            ax.set(yscale="log")
+        if len(drawn) > 1:
+            ax.legend()
+    for ax in axes[1]:
+        ax.set(xlabel="epoch")
+    if save_path is not None:
+        Path(save_path).parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(save_path)
+    return axes
+
+
 # %% tags=["measure"]
-fig, axes = plt.subplots(2, 2, figsize=(9, 5), layout="constrained", sharex=True)
-panels = [("train_loss", "val_loss"), ("train_accuracy", "val_accuracy"), ("learning_rates",), ("grad_norms",)]
-for ax, names in zip(axes.flat, panels):
-    for name in names:
-        ax.plot(history["epoch"], history[name], label=name)
-    ax.legend()
-axes[0, 0].set(yscale="log")
-axes[1, 0].set(xlabel="epoch")
-axes[1, 1].set(xlabel="epoch")
+plot_training_curves(history)
 plt.show()
+
+# %%
+print(text_plot("validation", {"val_loss": history["val_loss"], "train_loss": history["train_loss"]}))
 
 # %% [markdown]
 # The validation curve lies on the other side of the training curve than one expects, for the two reasons of task 07-4.
@@ -2314,6 +2466,127 @@ for forgotten in ("nothing", "optimizer", "generators", "epoch"):
 # %% [markdown]
 # Each of these losses is one that the run could have had. Only bits can tell, and that is why the promise is about
 # bits.
+#
+# ### One bad batch
+#
+# A sensor fails, a file is damaged, and one batch holds NaN. By default the Trainer says where, and goes on as plain
+# lines would. With `nonfinite="skip"` it leaves out the step. **Predict** how many of the weights are numbers after the
+# epoch, in both cases.
+
+
+# %%
+def damaged_batches():
+    for i, (inputs, targets) in enumerate(Batches(ink[learn], labels[learn], 128)):
+        yield (Tensor(inputs.data * np.nan) if i == 3 else inputs), targets
+
+
+for choice in ("warn", "skip"):
+    model = digit_network(seed=0)
+    run = Trainer(model, SGD(model.parameters(), lr=0.1), CrossEntropyLoss(), nonfinite=choice)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = run.train_epoch(damaged_batches)
+    print(*(warning.message for warning in caught), sep="\n")
+    print(f"  {np.isfinite(weights_of(run)).mean():.0%} of the weights are numbers; {result}; {run.skipped} left out")
+
+# %% [markdown]
+# ### Three ways to write a training loop
+#
+# The Trainer is one style. You will meet two others, and they are the same thing. In the *functional* style there is no
+# optimizer: gradients are a dictionary, a function gives new weights for old ones, and these are written back. In the
+# style of *parameter dictionaries* there is no model either: a dictionary of arrays, a function for the loss and its
+# gradients, and an update rule with a small memory of its own for each array.
+#
+# All three below begin with the same weights and see the same batches. What they have in common is what you built:
+# `backward`, and one formula for a step. **Predict** how far apart their losses are after 100 steps.
+
+
+# %%
+def functional_step(model, x, y, rate):
+    """The loss of a batch, before a step without an optimizer."""
+    model.zero_grad()
+    loss = cross_entropy(model(x), y)
+    loss.backward()
+    grads, _norm = clip_gradients({name: p.grad.data for name, p in model.named_parameters()}, max_norm=100.0)
+    weights = model.state_dict()
+    model.load_state_dict({name: sgd(w, grads[name], {"learning_rate": rate})[0] for name, w in weights.items()})
+    return loss.item()
+
+
+def dictionary_loss(params, x, y):
+    """The loss of a network whose weights are the arrays W1, b1, W2, b2, ... in `params`; and its gradients by name."""
+    leaves = {name: Tensor(array, requires_grad=True) for name, array in params.items()}
+    depth = len(params) // 2
+    for i in range(1, depth + 1):
+        x = linear(x, leaves[f"W{i}"], leaves[f"b{i}"])
+        if i < depth:
+            x = relu(x)
+    loss = cross_entropy(x, y)
+    loss.backward()
+    return loss.item(), {name: leaf.grad.data for name, leaf in leaves.items()}
+
+
+def dictionary_step(params, configs, x, y):
+    """The loss of a batch, before the rule `sgd` gives new arrays; each has a config of its own."""
+    loss, grads = dictionary_loss(params, x, y)
+    for name in params:
+        params[name], configs[name] = sgd(params[name], grads[name], configs[name])
+    return loss
+
+
+# %%
+model_a, model_b = digit_network(seed=0), digit_network(seed=0)
+trainer = Trainer(model_a, SGD(model_a.parameters(), lr=0.1), CrossEntropyLoss())
+names = ("W1", "b1", "W2", "b2")
+params = dict(zip(names, (p.data.copy() for p in digit_network(seed=0).parameters())))
+configs = {name: {"learning_rate": 0.1} for name in params}
+rows = []
+for inputs, targets in itertools.islice(itertools.cycle(Batches(ink[train], labels[train], 32)), 100):
+    a = trainer.train_step(inputs, targets)[0]
+    rows.append((a, functional_step(model_b, inputs, targets, 0.1), dictionary_step(params, configs, inputs, targets)))
+rows = np.array(rows)
+print("losses of the last step:", rows[-1], "  first:", rows[0, 0])
+print("largest difference between two styles in any step:", np.ptp(rows, axis=1).max())
+
+# %% [markdown]
+# The styles differ in who holds the weights and who writes them; nothing in the arithmetic knows which style it is in.
+# Comfortable forms of the other two come with the library, made of your functions: `tinytorch.training_utils` has
+# `train_model` for anything with `forward`, `get_params` and `set_params`, and `tinytorch.solver` has `Networks` and
+# `Solver` for dictionaries. Once this module is complete, `python -m tinytorch.training_demo` shows all three.
+#
+# The dictionary makes one experiment easy, since first weights are yours to choose: normal numbers times a *weight
+# scale*. 0.001 is a value that many courses start from. With two layers it works, if slowly. **Predict** what three
+# layers do; which factor has the gradient of the first layer's weights?
+
+
+# %%
+def scaled_start(scale, sizes=(64, 64, 64, 10), seed=0):
+    """First weights: normal, times `scale`; zero biases."""
+    rng, params = np.random.default_rng(seed), {}
+    for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:]), 1):
+        params[f"W{i}"] = (scale * rng.normal(size=(fan_out, fan_in))).astype(np.float32)
+        params[f"b{i}"] = np.zeros(fan_out, dtype=np.float32)
+    return params
+
+
+for scale, sizes in ((0.001, (64, 64, 10)), (0.001, (64, 64, 64, 10)), (0.1, (64, 64, 64, 10))):
+    params = scaled_start(scale, sizes)
+    configs = {name: {"learning_rate": 0.1} for name in params}
+    _, grads = dictionary_loss(params, Tensor(ink[train[:256]]), labels[train[:256]])
+    lengths = "  ".join(f"{name} {np.linalg.norm(grads[name]):.0e}" for name in grads if name[0] == "W")
+    for _ in range(20):
+        for inputs, targets in Batches(ink[train], labels[train], 32):
+            loss = dictionary_step(params, configs, inputs, targets)
+    print(
+        f"scale {scale:5}, {len(sizes) - 1} layers: loss after 20 epochs {loss:.3f}; gradients at the start {lengths}"
+    )
+print(f"a network that says the same for every image has the loss log 10 = {math.log(10):.3f}")
+
+# %% [markdown]
+# What reaches the first layer has passed the weights of all layers above it, so it is shorter by a factor of about
+# $0.001\sqrt{64}$ for each; and what reaches the last layer from below is as small. Only the last bias learns, and that
+# is how often each digit occurs. Module 03's `kaiming` has the scale at which nothing grows or fades: $\sqrt{2/64}
+# \approx 0.18$ here.
 #
 # ## Part 5. Systems analysis
 #
@@ -2799,6 +3072,418 @@ for name, logits in answers.items():
     print(f"{name:10} accuracy {found[0]:.3f}, precision {found[1]:.3f}, recall {found[2]:.3f}, F1 {found[3]:.3f}")
 
 # %% [markdown]
+# ### Task 07-12. Keep the best
+#
+# What is to happen between epochs is different in every project, so it is not built into the loop. The Trainer calls
+# its *callbacks* at five moments (its docstring names them), and hands them itself. This one saves a checkpoint
+# whenever the number it watches is better than ever. `mode` says which way is better: "min" for a loss, "max" for an
+# accuracy.
+# `self.sign` is 1 for "min" and -1 for "max", so that a smaller `sign * value` is better in both cases; `self.best`
+# holds the best of these products. A value that is NaN is no better than anything, and saves nothing.
+
+
+# %%
+#| export
+class BestCheckpoint:
+    """Callback: `trainer.save_checkpoint(path)` whenever `history[monitor]` is better than in all epochs before.
+
+    Raises: ValueError for a mode other than "min" and "max", and at the start of `fit` for a name no history has.
+    """
+
+    def __init__(self, path, monitor="val_loss", mode="min"):
+        if mode not in ("min", "max"):
+            raise ValueError(f"BestCheckpoint: mode is {mode!r}; it is 'min' or 'max'")
+        self.path, self.monitor, self.sign, self.best = path, monitor, 1 if mode == "min" else -1, math.inf
+
+    def on_fit_start(self, trainer):
+        """Look up the best of the epochs so far, so that a resumed run does not save what is worse."""
+        values = watched_values(trainer, self.monitor, "BestCheckpoint")
+        self.best = min((self.sign * value for value in values if not math.isnan(value)), default=math.inf)
+
+
+def watched_values(trainer, name, who):
+    """`trainer.history[name]`. Raises: ValueError that lists the names where there is none."""
+    if name not in trainer.history:
+        raise ValueError(f"{who}: the history has no {name!r}; it has {', '.join(trainer.history)}")
+    return trainer.history[name]
+
+
+# %% nbgrader={"grade_id": "07-12", "solution": true, "optional": true}
+#| export
+@add_to(BestCheckpoint)
+def on_epoch_end(self, trainer):
+    """Save if the newest value is better than `self.best`, and remember it."""
+    newest = trainer.history[self.monitor][-1]
+    ### BEGIN SOLUTION
+    if self.sign * newest < self.best:
+        self.best = self.sign * newest
+        trainer.save_checkpoint(self.path)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "07-12-test", "optional": true}
+def saves(values, mode):
+    """For each of these values in the history, 1 if BestCheckpoint saves after it, else 0."""
+    paths, found, callback = [], [], BestCheckpoint("there", monitor="val_loss", mode=mode)
+    trainer = SimpleNamespace(history={"val_loss": []}, save_checkpoint=paths.append)
+    callback.on_fit_start(trainer)
+    for value in values:
+        trainer.history["val_loss"].append(value)
+        callback.on_epoch_end(trainer)
+        found.append(paths.count("there") - sum(found))
+    return found
+
+
+def test_unit_best_checkpoint():
+    found = saves([3, 2, 2.5, 2.2, math.nan, 2, 1], "min")
+    check_close(found, [1, 1, 0, 0, 0, 0, 1], "min: saved where it is lower than in all epochs before")
+    found = saves([3, 2, 2.5, 4, math.nan, 4, 5], "max")
+    check_close(found, [1, 0, 0, 1, 0, 0, 1], "max: saved where it is higher than in all epochs before")
+
+
+test_unit_best_checkpoint()
+
+# %% [markdown]
+# ### More callbacks (given)
+#
+# `StopEarly` is task 07-6 as a callback, and puts the best weights back at the end. Two write what happened into a
+# file, a row an epoch: `CSVLogger` for spreadsheets, `JSONLinesLogger` for programs. A run that is resumed goes on in
+# its file. `PlotAtEnd` draws the curves.
+
+
+# %%
+#| export
+class StopEarly:
+    """Callback: ends `fit` when `early_stopping`, asked with `history[monitor]`, says so.
+
+    restore_best: afterwards write the best epoch's weights and buffers into the model. Checkpoints hold its state.
+    """
+
+    def __init__(self, early_stopping=None, monitor="val_loss", restore_best=True):
+        self.early_stopping = EarlyStopping() if early_stopping is None else early_stopping
+        self.monitor, self.restore_best = monitor, restore_best
+
+    def on_fit_start(self, trainer):
+        watched_values(trainer, self.monitor, "StopEarly")
+        trainer.watch_with(self.early_stopping)
+
+    def on_epoch_end(self, trainer):
+        if self.early_stopping(trainer.history[self.monitor][-1], model_state(trainer.model)):
+            trainer.stop_training = True
+
+    def on_fit_end(self, trainer):
+        best = self.early_stopping.get_best_params()
+        if self.restore_best and best is not None:
+            write_model(trainer.model, best, trainer.parameters())
+
+
+# %%
+#| export
+class EpochLog:
+    """Callback: a file with a row for each epoch of the history, whole at any time. A subclass says in which form.
+
+    Raises: FileExistsError at the start of `fit` where the file is there and is not such a log; it stays as it is.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def text(self, history):
+        """The whole file."""
+        raise NotImplementedError(f"{type(self).__name__}.text")
+
+    def on_fit_start(self, trainer):
+        first = ""
+        if self.path.exists():
+            with open(self.path, encoding="utf-8", errors="replace") as file:
+                first = file.readline()
+        if first and not first.startswith(self.beginning):
+            raise FileExistsError(
+                f"{self.path} is there, and no {type(self).__name__} wrote it: it begins with {first[:30]!r}; "
+                "give another path"
+            )
+        self.write(trainer)
+
+    def on_epoch_end(self, trainer):
+        self.write(trainer)
+
+    def write(self, trainer):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_text(self.text(trainer.history), encoding="utf-8")
+            os.replace(temporary, self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class CSVLogger(EpochLog):
+    """A table with a column for each name of the history; what is missing is empty, an array is JSON."""
+
+    beginning = "epoch,"
+
+    def text(self, history):
+        file = io.StringIO()
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(history)
+        for row in zip(*history.values()):
+            table.writerow("" if x != x else json.dumps(x) if isinstance(x, list) else x for x in row)
+        return file.getvalue()
+
+
+class JSONLinesLogger(EpochLog):
+    """A line of JSON for each epoch, names and values; what is missing or not finite is null."""
+
+    beginning = '{"epoch":'
+
+    def text(self, history):
+        def plain(x):
+            return [*map(plain, x)] if isinstance(x, list) else x if math.isfinite(x) else None
+
+        return "".join(f"{json.dumps(dict(zip(history, map(plain, row))))}\n" for row in zip(*history.values()))
+
+
+class PlotAtEnd:
+    """Callback: `plot_training_curves` when `fit` is over, into a file if there is a path."""
+
+    def __init__(self, path=None):
+        self.path = path
+
+    def on_fit_end(self, trainer):
+        axes = plot_training_curves(trainer.history, self.path)
+        if axes is not None and self.path is not None:
+            import matplotlib.pyplot as plt
+
+            plt.close(axes[0, 0].figure)
+
+
+# %%
+log = os.path.join(folder.name, "run.csv")
+run = digit_run(seed=1, total=4)
+run.callbacks = [StopEarly(EarlyStopping(patience=2)), BestCheckpoint(log + ".best"), CSVLogger(log)]
+run.fit(learning_batches(), held_out, epochs=2, verbose=False)
+print(Path(log).read_text())
+print(sorted(os.listdir(folder.name)))
+
+# %% [markdown]
+# ### Task 07-13. Half the bits
+#
+# Graphics cards multiply float16 numbers several times as fast as float32, and these take half the memory. The price:
+# float16 has eleven binary digits, and what is closer to zero than about $3 \cdot 10^{-8}$ becomes zero. Here nothing
+# gets faster; we *simulate* what becomes of the numbers. `to_half` rounds to float16 on the way forward, and does the
+# same to the gradient on the way back. Rounding is a staircase with slope 0; its rule takes the slope of the straight
+# line through it, as everybody does.
+#
+# **Predict**: in a network that is nearly trained, which share of the gradient's numbers is lost?
+
+
+# %%
+#| export
+def as_half(x):
+    """`x` rounded to float16, in the type of `x`; what is too large becomes inf. Integers stay as they are."""
+    if x.dtype.kind != "f":
+        return x
+    with np.errstate(over="ignore"):
+        return x.astype(np.float16).astype(x.dtype)
+
+
+@operation
+def to_half(x, *, scale=1.0):
+    """`x` rounded to float16; the gradient is multiplied by `scale` on its way back, and then rounded as well."""
+    return as_half(x)
+
+
+autograd.rules["to_half"] = lambda g, y, x, scale=1.0: as_half(g * scale)
+
+
+# %%
+#| export
+@contextlib.contextmanager
+def in_half(model):
+    """While it is open, every Parameter of `model` stands rounded to float16 in its place; gradients go to itself."""
+    places = [
+        (vars(module), name, part)
+        for module in model.modules()
+        for name, part in vars(module).items()
+        if isinstance(part, Tensor) and part.requires_grad
+    ]
+    try:
+        for place, name, part in places:
+            place[name] = to_half(part)
+        yield
+    finally:
+        for place, name, part in places:
+            place[name] = part
+
+
+def half_precision(model, inputs, scale=1.0):
+    """What `model`, a Module, gives for `inputs` with weights, inputs and the outputs of its layers in float16.
+
+    scale: the gradient is multiplied by it where it enters.
+    """
+    layers = list(model) if isinstance(model, Sequential) else [model]
+    with in_half(model):
+        x = to_half(inputs)
+        for layer in layers[:-1]:
+            x = to_half(layer(x))
+        return to_half(layers[-1](x), scale=scale)
+
+
+# %%
+nearly = digit_network(seed=0)
+Trainer(nearly, Adam(nearly.parameters(), lr=0.01), CrossEntropyLoss()).fit(
+    Batches(ink[train], labels[train], 32, default_generator), epochs=40, verbose=False
+)
+
+
+def share_lost(scale, batch=1024):
+    """The share of the gradient's numbers other than 0 that float16 makes 0, and whether it makes any inf."""
+    found = []
+    for predict in (nearly, lambda x: half_precision(nearly, x, scale)):
+        nearly.zero_grad()
+        cross_entropy(predict(Tensor(ink[train[:batch]])), labels[train[:batch]]).backward()
+        found.append(np.concatenate([g.ravel() for g in gradient_arrays(nearly.parameters())]))
+    full, half = found
+    return np.mean(half[full != 0] == 0), not np.isfinite(half).all()
+
+
+for power in (0, 5, 10, 15, 20, 30):
+    with np.errstate(invalid="ignore"):
+        lost, overflow = share_lost(2.0**power)
+    print(f"scale 2**{power:2}: lost {lost:6.1%}" + ("   and some became inf" if overflow else ""))
+
+# %% [markdown]
+# A factor in front of the gradient moves it away from zero, and is divided out before the step. Too large a factor
+# makes infinities. The right one changes while the loss falls, so it is found while training: after a step with inf or
+# nan, which must be left out anyway, the scale is halved; after `growth_interval` good steps in a row it is doubled.
+# Multiplying by powers of two costs no accuracy.
+
+
+# %%
+#| export
+class LossScaler:
+    """A scale for gradients in float16 that follows them: halved after an overflow, doubled after a while without one.
+
+    good_steps: how many steps have been good since the scale last changed.
+    Source: Micikevicius and others 2018, "Mixed precision training", section 3.2.
+    """
+
+    def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000):
+        if not (init_scale > 0 and growth_factor > 1 and 0 < backoff_factor < 1 and growth_interval >= 1):
+            raise ValueError(
+                f"LossScaler: init_scale {init_scale} must be above 0, growth_factor {growth_factor} above 1, "
+                f"backoff_factor {backoff_factor} between 0 and 1, and growth_interval {growth_interval} at least 1"
+            )
+        self.scale, self.growth_factor, self.backoff_factor = float(init_scale), growth_factor, backoff_factor
+        self.growth_interval, self.good_steps = growth_interval, 0
+
+
+# %% nbgrader={"grade_id": "07-13", "solution": true, "optional": true}
+#| export
+@add_to(LossScaler)
+def update(self, finite):
+    """Adapt `scale` and `good_steps` after a step; `finite` says whether all gradients were."""
+    ### BEGIN SOLUTION
+    if not finite:
+        self.scale *= self.backoff_factor
+        self.good_steps = 0
+        return
+    self.good_steps += 1
+    if self.good_steps == self.growth_interval:
+        self.scale *= self.growth_factor
+        self.good_steps = 0
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade_id": "07-13-test", "optional": true}
+def scales(steps, **options):
+    """The scale after each of these steps; o is a good one, x an overflow."""
+    scaler, found = LossScaler(init_scale=8.0, **options), []
+    for step in steps:
+        scaler.update(step == "o")
+        found.append(scaler.scale)
+    return found
+
+
+def test_unit_loss_scaler():
+    check_close(scales("xx"), [4, 2], "every overflow halves the scale")
+    check_close(
+        scales("oooooo", growth_interval=3), [8, 8, 16, 16, 16, 32], "every third good step in a row doubles it"
+    )
+    check_close(scales("ooxoo", growth_interval=3), [8, 8, 4, 4, 4], "after an overflow the count begins again")
+    check_close(scales("oox", growth_interval=2, growth_factor=4, backoff_factor=0.25), [8, 32, 8], "the factors given")
+
+
+test_unit_loss_scaler()
+
+# %% [markdown]
+# The Trainer for it (given) overrides two methods of your Trainer and nothing else: what `predict` does, and what is
+# done before clipping. The weights themselves stay float32: a step is often smaller than half a digit of float16, and
+# would be lost.
+
+
+# %%
+#| export
+class MixedPrecisionTrainer(Trainer):
+    """A Trainer that computes as if in float16, with weights and optimizer in float32, and scales gradients.
+
+    scaler: a LossScaler. A step in which gradients overflow is left out and counted in `skipped`. It simulates the
+        rounding and is not faster. Weights, inputs and the outputs of the layers of a Sequential are rounded; another
+        Module is rounded at its ends and in its weights. The loss is computed in float32.
+    Source: Micikevicius and others 2018, "Mixed precision training".
+    """
+
+    def __init__(self, *parts, scaler=None, **options):
+        super().__init__(*parts, **options)
+        require(self.model, "model (of which every part is rounded)", "modules")
+        self.scaler = LossScaler() if scaler is None else scaler
+
+    def predict(self, inputs):
+        return half_precision(self.model, inputs, self.scaler.scale)
+
+    def train_step(self, inputs, targets):
+        with np.errstate(invalid="ignore"):  # an overflow is part of the search for the scale
+            return super().train_step(inputs, targets)
+
+    def clip(self):
+        gradients = gradient_arrays(self.parameters())
+        for g in gradients:
+            g /= self.scaler.scale
+        finite = all(np.isfinite(g).all() for g in gradients)
+        was_too_large = not finite and self._broken is None
+        self.scaler.update(finite)
+        self.skipped += was_too_large
+        return not was_too_large and super().clip()
+
+    def state_dict(self):
+        return {**super().state_dict(), "scaler": dict(vars(self.scaler))}
+
+    def _check_state(self, state):
+        if "scaler" not in state:
+            raise ValueError("the state lacks scaler: it is that of a Trainer without mixed precision")
+        super()._check_state(state)
+
+    def _write_state(self, state):
+        super()._write_state(state)
+        vars(self.scaler).update(state["scaler"])
+
+
+# %% tags=["measure"]
+for scaler in (None, LossScaler(init_scale=2.0**40, growth_interval=200), LossScaler(init_scale=2.0**-20)):
+    model = digit_network(seed=0)
+    parts = (model, Adam(model.parameters(), lr=0.01), CrossEntropyLoss())
+    run = MixedPrecisionTrainer(*parts, scaler=scaler) if scaler else Trainer(*parts)
+    start = scaler.scale if scaler else 1
+    run.fit(Batches(ink[train], labels[train], 32, np.random.default_rng(0)), epochs=10, verbose=False)
+    found = run.evaluate(Batches(ink[test], labels[test], 256))
+    text = f"float16, scale 2**{math.log2(start):.0f} to 2**{math.log2(scaler.scale):.0f}" if scaler else "float32"
+    print(f"{text:29} {run.skipped:3} steps left out; training loss {run.history['train_loss'][-1]:.4f}, "
+          f"test accuracy {found[1]:.3f}")  # fmt: skip
+
+# %% [markdown]
+# A scale that begins far too high costs a few steps, and then all is as in float32. One that is too low costs the
+# training: most of the gradient never arrives.
+#
 # ## Summary
 #
 # - A step has one order: forget, forward, loss, backward, clip, step. Every other order runs, too, and trains worse.

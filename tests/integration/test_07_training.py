@@ -149,7 +149,7 @@ def test_a_gradient_that_is_not_finite_makes_no_step():
     trainer = run(optimizer=SGD, dropout=0.0, grad_clip_norm=1.0)
     before = trainer.model.state_dict()
     broken = np.full((4, 64), np.inf, np.float32)
-    with pytest.warns(UserWarning), np.errstate(all="ignore"):
+    with pytest.warns(RuntimeWarning, match="epoch 0, batch 0: the loss is nan"), np.errstate(all="ignore"):
         trainer.train_epoch([(broken, LABELS[:4])])
     assert (trainer.updates, trainer.skipped) == (0, 1)
     assert all(np.array_equal(before[name], values) for name, values in trainer.model.state_dict().items())

@@ -33,6 +33,9 @@ NO_GRADIENT = {  # operation: why it has no gradient
     name: "its results are true or false"
     for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 }
+NOT_ITS_SLOPE = {  # operation: why its rule is not its slope, and where it is tested instead
+    "to_half": "rounding has the slope 0; the rule rounds the gradient: test_training_extras.py",
+}
 NO_CASE = {  # class: why it has none
     "Module": "has no forward of its own",
     "Activation": "has no forward of its own",
@@ -461,8 +464,8 @@ def values_of(name, inputs, options):
 def test_every_operation_has_a_rule_and_a_case():
     operations, rules, cases, without = map(set, (autograd.operations, autograd.rules, CASES, NO_GRADIENT))
     problems = {
-        "operations without a case in this file": operations - cases - without,
-        "cases of operations that do not exist": (cases | without) - operations,
+        "operations without a case in this file": operations - cases - without - NOT_ITS_SLOPE.keys(),
+        "cases of operations that do not exist": (cases | without | NOT_ITS_SLOPE.keys()) - operations,
         "operations without a backward rule": operations - rules - without,
         "rules of operations that do not exist": rules - operations,
         "operations said to have no gradient, with a rule or a case": without & (rules | cases),

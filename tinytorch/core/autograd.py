@@ -323,7 +323,7 @@ def log_softmax_rule(g, y, x, dim=-1):
 
 @functools.lru_cache(maxsize=64)
 def ones(n, dtype):
-    """The vector of `n` ones, which nobody may write into: `ones @ g` adds the rows of `g` faster than `g.sum(axis=0)`."""
+    """`n` ones, which nobody may write into: `ones @ g` adds the rows of `g` faster than `g.sum(axis=0)`."""
     vector = np.ones(n, dtype)
     vector.flags.writeable = False
     return vector

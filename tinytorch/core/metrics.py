@@ -18,6 +18,8 @@ def extract_numpy_data(x):
 
     Raises: TypeError for what is not numbers.
     """
+    if type(x) is np.ndarray and x.dtype.kind in "biuf":
+        return x
     inner = x
     for _ in range(8):  # a Variable around a Tensor around an array, and no endless chain
         if isinstance(inner, np.ndarray | np.generic | memoryview) or not hasattr(inner, "data"):
@@ -66,10 +68,12 @@ def true_classes(y_true, shape):
     if t.ndim > 1 and t.shape == shape and t.shape[-1] > 1:
         return t.argmax(axis=-1).ravel()
     t = t.ravel()
-    wrong = (t != np.floor(t)) | (t < 0)
+    wrong = t < 0
+    if t.dtype.kind == "f":
+        wrong |= t != np.floor(t)
     if wrong.any():
         raise ValueError(f"class {t[wrong][0]}: classes are whole numbers from 0 on, or one-hot rows")
-    return t.astype(np.int64)
+    return t.astype(np.int64, copy=False)
 
 
 def class_pairs(y_pred, y_true, from_logits=False):
@@ -182,7 +186,7 @@ class ConfusionMatrix(Metric):
     def value(self, counts):
         return counts
 
-# %% 07-c145
+# %% 07-c157
 class ClassRatio(ConfusionMatrix):
     """A ratio of counts for each class: with two classes that of class 1, with more the mean over all that occur."""
 
