@@ -1,6 +1,5 @@
 """Check a module: rebuild the student's notebook, export it into a stage, run the course's tests on it."""
 
-import ast
 import copy
 import hashlib
 import json
@@ -108,9 +107,8 @@ def without_syntax_errors(notebook, blank):
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue
-        try:
-            ast.parse(nb.code_of(cell["source"]))
-        except (SyntaxError, ValueError) as error:
+        error = nb.syntax_error(cell["source"])
+        if error is not None:
             line = getattr(error, "lineno", None) or 1
             text = (cell["source"].split("\n")[line - 1 : line] or [""])[0].strip()
             message = f"syntax error in {cell_name(cell['id'])}, line {line}: {getattr(error, 'msg', error)}"

@@ -191,7 +191,6 @@ def default_target(notebook):
     return None
 
 
-@functools.lru_cache(maxsize=4096)
 @_once_for_each_cell
 def code_of(source):
     """Cell source with jupyter's magics made comments, so that line numbers stay."""
@@ -201,6 +200,16 @@ def code_of(source):
     except (SyntaxError, ValueError):
         pass
     return "\n".join(re.sub(r"^(\s*)([%!])", r"\1# \2", line) for line in source.split("\n"))
+
+
+@_once_for_each_cell
+def syntax_error(source):
+    """What keeps a cell from being Python, or None."""
+    try:
+        ast.parse(code_of(source))
+        return None
+    except (SyntaxError, ValueError) as error:
+        return error.with_traceback(None)
 
 
 # --- compiling: the author's source to a complete notebook -----------------------------------------------------------
@@ -395,26 +404,30 @@ def fold(cells):
 
     Returns new cells of one target; each moved method keeps a comment that says which cell it came from.
     """
-    cells = [dict(cell) for cell in cells]
-    kept = []
+    kept, homes, methods = [], {}, {}
     for cell in cells:
         method = _added_method(cell["source"])
         if method is None:
-            kept.append(cell)
+            homes.update(dict.fromkeys(_classes_in(cell["source"]), len(kept)))
+            kept.append(dict(cell))
             continue
         name, body = method
-        for home in reversed(kept):
-            tree = ast.parse(home["source"])
-            found = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name), None)
-            if found:
-                lines = home["source"].split("\n")
-                indented = textwrap.indent(f"\n# %% {cell['id']}\n{body}", "    ", lambda line: line.strip() != "")
-                lines[found.end_lineno : found.end_lineno] = indented.split("\n")
-                home["source"] = "\n".join(lines)
-                break
-        else:
+        if name not in homes:
             raise TitoError(f"cell {cell['id']} adds a method to {name}, which no earlier exported cell defines")
+        text = textwrap.indent(f"\n# %% {cell['id']}\n{body}", "    ", lambda line: line.strip() != "")
+        methods.setdefault((homes[name], name), []).extend(text.split("\n"))
+    for (place, name), added in methods.items():
+        lines = kept[place]["source"].split("\n")
+        tree = ast.parse(kept[place]["source"])
+        home = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+        lines[home.end_lineno : home.end_lineno] = added
+        kept[place]["source"] = "\n".join(lines)
     return kept
+
+
+@_once_for_each_cell
+def _classes_in(source):
+    return [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
 
 
 @_once_for_each_cell
@@ -448,7 +461,7 @@ def export(notebook, package, origin, summary=""):
             by_target.setdefault(target or default, []).append(cell)
     for target, cells in by_target.items():
         cells = [{**cell, "source": exported_source(cell["source"])} for cell in cells]
-        by_target[target] = fold([cell for cell in cells if ast.parse(cell["source"]).body])
+        by_target[target] = fold([cell for cell in cells if _holds_code(cell["source"])])
     written = {}
     package = Path(package)
     with tempfile.TemporaryDirectory(prefix="tito-export-") as folder:
@@ -465,6 +478,11 @@ def export(notebook, package, origin, summary=""):
             written[target] = package / f"{target.replace('.', '/')}.py"
             write_atomically(written[target], text.encode(), durable=False)
     return written
+
+
+@_once_for_each_cell
+def _holds_code(source):
+    return bool(ast.parse(source).body)
 
 
 def _imports_from_siblings(target, by_target, package):

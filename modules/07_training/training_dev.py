@@ -150,6 +150,7 @@ def bare_loop(without="", seed=0, epochs=5):
     return np.mean(model(Tensor(ink[test])).data.argmax(axis=1) == labels[test])
 
 
+# %%
 for without in ("nothing", "eval", "zero_grad"):
     found = [bare_loop(without, seed) for seed in range(3)]
     print(f"without {without:9}: test accuracy", "  ".join(f"{share:.3f}" for share in found))
@@ -606,6 +607,7 @@ def with_accidents(limit, accidents, steps=200, seed=0):
     return float(np.mean((w.data - truth) ** 2))
 
 
+# %%
 for limit, accidents in ((math.inf, False), (math.inf, True), (1.0, True)):
     print(f"limit {limit:4}, accidents {accidents!s:5}: error of the weights {with_accidents(limit, accidents):.2g}")
 
@@ -2342,6 +2344,8 @@ def learning_batches():
 
 
 held_out = Batches(ink[check_on], labels[check_on], 256)
+
+# %%
 trainer, stop = digit_run(), EarlyStopping(patience=8)
 history = trainer.fit(learning_batches(), held_out, epochs=30, verbose=False, early_stopping=stop)
 trainer.model.load_state_dict(stop.get_best_params())
@@ -2569,6 +2573,7 @@ def scaled_start(scale, sizes=(64, 64, 64, 10), seed=0):
     return params
 
 
+# %%
 for scale, sizes in ((0.001, (64, 64, 10)), (0.001, (64, 64, 64, 10)), (0.1, (64, 64, 64, 10))):
     params = scaled_start(scale, sizes)
     configs = {name: {"learning_rate": 0.1} for name in params}
@@ -3330,26 +3335,24 @@ def half_precision(model, inputs, scale=1.0):
 
 
 # %%
-nearly = digit_network(seed=0)
-Trainer(nearly, Adam(nearly.parameters(), lr=0.01), CrossEntropyLoss()).fit(
-    Batches(ink[train], labels[train], 32, default_generator), epochs=40, verbose=False
-)
-
-
-def share_lost(scale, batch=1024):
+def share_lost(model, scale, batch=1024):
     """The share of the gradient's numbers other than 0 that float16 makes 0, and whether it makes any inf."""
     found = []
-    for predict in (nearly, lambda x: half_precision(nearly, x, scale)):
-        nearly.zero_grad()
+    for predict in (model, lambda x: half_precision(model, x, scale)):
+        model.zero_grad()
         cross_entropy(predict(Tensor(ink[train[:batch]])), labels[train[:batch]]).backward()
-        found.append(np.concatenate([g.ravel() for g in gradient_arrays(nearly.parameters())]))
+        found.append(np.concatenate([g.ravel() for g in gradient_arrays(model.parameters())]))
     full, half = found
     return np.mean(half[full != 0] == 0), not np.isfinite(half).all()
 
 
+# %%
+nearly = digit_network(seed=0)
+run = Trainer(nearly, Adam(nearly.parameters(), lr=0.01), CrossEntropyLoss())
+run.fit(Batches(ink[train], labels[train], 32, default_generator), epochs=40, verbose=False)
 for power in (0, 5, 10, 15, 20, 30):
     with np.errstate(invalid="ignore"):
-        lost, overflow = share_lost(2.0**power)
+        lost, overflow = share_lost(nearly, 2.0**power)
     print(f"scale 2**{power:2}: lost {lost:6.1%}" + ("   and some became inf" if overflow else ""))
 
 # %% [markdown]

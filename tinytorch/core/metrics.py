@@ -12,7 +12,7 @@ import re
 
 import numpy as np
 
-# %% 07-c019
+# %% 07-c020
 def extract_numpy_data(x):
     """The numbers in `x` as an array: an array, Tensor, nested `.data`, memoryview, number, or nested list of these.
 
@@ -43,7 +43,7 @@ def get_tensor_value(x):
         raise TypeError(f"get_tensor_value: expected one number, and {type(x).__name__} has shape {array.shape}")
     return float(array.item())
 
-# %% 07-c042
+# %% 07-c044
 def predicted_classes(y_pred, from_logits=False):
     """The class that each prediction stands for, int64 (N,).
 
@@ -186,7 +186,7 @@ class ConfusionMatrix(Metric):
     def value(self, counts):
         return counts
 
-# %% 07-c157
+# %% 07-c161
 class ClassRatio(ConfusionMatrix):
     """A ratio of counts for each class: with two classes that of class 1, with more the mean over all that occur."""
 

@@ -70,7 +70,7 @@ class CosineSchedule:
         progress = min(epoch / self.total_epochs, 1.0)
         return self.min_lr + (self.max_lr - self.min_lr) * (1 + math.cos(math.pi * progress)) / 2
 
-# %% 07-c029
+# %% 07-c030
 class StepDecay:
     """`initial_lr`, multiplied by `gamma` after every `step_size` epochs."""
 
@@ -117,7 +117,7 @@ def learning_rate_schedule(epoch, initial_lr=0.001, decay=0.95, decay_every=10):
     """`StepDecay` as a function: the rate in `epoch`, multiplied by `decay` every `decay_every` epochs."""
     return StepDecay(initial_lr, decay_every, decay).get_lr(epoch)
 
-# %% 07-c033
+# %% 07-c034
 def gradient_arrays(parameters):
     """The gradients of `parameters` as arrays, the very ones that are there; missing gradients are left out.
 
@@ -148,7 +148,7 @@ def clip_grad_norm(parameters, max_norm=1.0):
             g *= max_norm / norm
     return norm
 
-# %% 07-c037
+# %% 07-c038
 def clip_gradients(grads, max_norm=5.0):
     """`clip_grad_norm` for a dictionary of gradients by name: (clipped copies by name, norm before)."""
     copies = {name: np.array(extract_numpy_data(g)) for name, g in grads.items()}
@@ -156,7 +156,7 @@ def clip_gradients(grads, max_norm=5.0):
     norm = clip_grad_norm([SimpleNamespace(grad=g) for g in copies.values()], max_norm)
     return copies, norm
 
-# %% 07-c045
+# %% 07-c047
 class EpochResult(float, Mapping):
     """The mean loss of an epoch as a float that also maps: `r["loss"]`, `r["accuracy"]`, and any other metric."""
 
@@ -218,7 +218,7 @@ def in_groups(items, size):
     for first in iterator:
         yield itertools.chain([first], itertools.islice(iterator, size - 1))
 
-# %% 07-c048
+# %% 07-c050
 def has_classes(predictions, targets, loss_fn):
     """Whether the targets are classes, so that there is an accuracy: whole numbers or one-hot rows for scores (..., C),
     and for one number a sample integers, or zeros and ones under a binary cross-entropy."""
@@ -282,7 +282,7 @@ def named(metrics):
         raise ValueError(f"Trainer: a metric is called {' or '.join(result)}; loss and metric are taken in the history")
     return result
 
-# %% 07-c049
+# %% 07-c051
 def rate_of(optimizer):
     """The optimizer's learning rate under either name; NaN where it has none."""
     return float(getattr(optimizer, "lr", getattr(optimizer, "learning_rate", math.nan)))
@@ -326,7 +326,7 @@ def alias(name):
 
     return property(lambda self: getattr(self, name), write, doc=f"The same as `{name}`.")
 
-# %% 07-c051
+# %% 07-c053
 logger = logging.getLogger("tinytorch.training")
 EVENTS = ("on_fit_start", "on_epoch_start", "on_batch_end", "on_epoch_end", "on_fit_end")
 
@@ -527,7 +527,7 @@ class Trainer:
             self.restore_modes(before)
         return EpochResult(total / samples, **scores.compute())
 
-    # %% 07-c061
+    # %% 07-c063
     def validate_epoch(self, dataloader):
         """The means over all samples of `dataloader` with the model in use: an EpochResult. No graph is kept."""
 
@@ -542,13 +542,13 @@ class Trainer:
             losses[-1] = result["loss"]
         return result
 
-    # %% 07-c062
+    # %% 07-c064
     def evaluate(self, dataloader):
         """(loss, accuracy) of `validate_epoch`; the accuracy is NaN where the targets are not classes."""
         result = self.validate_epoch(dataloader)
         return result["loss"], result["accuracy"]
 
-    # %% 07-c064
+    # %% 07-c066
     def train_epoch(self, dataloader, accumulation_steps=1):
         """Train on every batch once; returns an EpochResult, the means over all samples, and adds a row to the history.
 
@@ -574,7 +574,7 @@ class Trainer:
         self.epoch += 1
         return result
 
-    # %% 07-c065
+    # %% 07-c067
     def _open(self, loader):
         """Remember the loader, and give it the position that a checkpoint has for it."""
         self._loader, position = loader, self._pending.pop("loader", None)
@@ -585,7 +585,7 @@ class Trainer:
                 warnings.warn(f"the checkpoint holds the position of a {position['class']}, and this loader has no "
                               "load_state_dict; the order of batches is another", stacklevel=3)  # fmt: skip
 
-    # %% 07-c066
+    # %% 07-c068
     def _counted(self, outcomes):
         """The same outcomes, without those that were left out; counts batches, and tells whoever waits for them.
 
@@ -605,7 +605,7 @@ class Trainer:
         if read and not taken:
             raise ValueError(f"train_epoch: in epoch {self.epoch} no batch has a finite loss, so all were left out")
 
-    # %% 07-c067
+    # %% 07-c069
     def _record(self, result):
         """Add a row for the epoch that was just trained."""
         finite = [norm for norm in self._norms if math.isfinite(norm)]
@@ -615,14 +615,14 @@ class Trainer:
         for name, values in self.history.items():
             values.append(row.get(name, math.nan))
 
-    # %% 07-c068
+    # %% 07-c070
     def _metric_row(self, part, result):
         """The metrics in `result` under the names of the history, `part` being train or val."""
         first = next(iter(named(self.metrics)), "accuracy")
         others = {f"{part}_{name}": value for name, value in result.items() if name != "loss"}
         return {f"{part}_metric": result[first], **others}
 
-    # %% 07-c069
+    # %% 07-c071
     def record_validation(self, result):
         """Put what `validate_epoch` gave into the last row of the history."""
         for name, value in {"val_loss": result["loss"], **self._metric_row("val", result)}.items():
@@ -666,7 +666,7 @@ class Trainer:
         state["history"] = copy.deepcopy(self.history)
         return state
 
-    # %% 07-c091
+    # %% 07-c093
     def load_state_dict(self, state):
         """Go back to what `state_dict` gave. Raises: ValueError for the state of another run; then nothing is changed."""
         self._check_state(state)
@@ -677,14 +677,14 @@ class Trainer:
             self._write_state(before)
             raise
 
-    # %% 07-c092
+    # %% 07-c094
     def _whole_state(self):
         """`state_dict`, and the state of what was lent to the Trainer: early stopping, and a loader that has a position."""
         lent = {"early_stopping": part_state(self.early_stopping)}
         lent["loader"] = part_state(self._loader) if hasattr(self._loader, "load_state_dict") else None
         return {**self.state_dict(), **{name: state or self._pending.get(name) for name, state in lent.items()}}
 
-    # %% 07-c093
+    # %% 07-c095
     def _check_state(self, state):
         names = ("model", "optimizer", "scheduler", "generators", "history", "epoch", "step", "updates", "training_mode")
         missing = [name for name in (*names, "skipped") if name not in state]
@@ -704,7 +704,7 @@ class Trainer:
         if problems:
             raise ValueError("; ".join(problems))
 
-    # %% 07-c094
+    # %% 07-c096
     def _write_state(self, state):
         parameters = self.parameters()
         write_model(self.model, state["model"], parameters)
@@ -719,13 +719,13 @@ class Trainer:
         if self.early_stopping is not None:
             write_part(self.early_stopping, self._pending.pop("early_stopping", None), parameters)
 
-    # %% 07-c095
+    # %% 07-c097
     def _whole_history(self, saved):
         """A copy of the saved history, with NaN under names that only this Trainer has."""
         rows = len(saved["epoch"])
         return {name: list(saved.get(name, [math.nan] * rows)) for name in dict.fromkeys([*saved, *self.history])}
 
-    # %% 07-c099
+    # %% 07-c101
     def save_checkpoint(self, path):
         """Write the whole run into one file at `path`; folders are made as needed. After a crash there is the old file or
         the new one, never a part."""
@@ -733,7 +733,7 @@ class Trainer:
         state = pack(self._whole_state(), "", tensors)
         save_file(path, tensors, {"trainer": 1, "environment": environment(), "state": state})
 
-    # %% 07-c100
+    # %% 07-c102
     def load_checkpoint(self, path):
         """Go on from a file of `save_checkpoint`, bit for bit on the same machine; warns where that cannot be promised.
 
@@ -751,7 +751,7 @@ class Trainer:
         if other:
             warnings.warn(f"{path}: {'; '.join(other)}; the run goes on, but not bit for bit", stacklevel=2)
 
-    # %% 07-c104
+    # %% 07-c106
     def _begin_fit(self, train, val, epochs, verbose, early_stopping):
         for name, loader in (("train", train), ("val", val)):
             if epochs > 1 and isinstance(loader, Iterator):
@@ -764,27 +764,27 @@ class Trainer:
         self._progress = Progress(self.epoch + epochs) if verbose else None
         self._tell("on_fit_start")
 
-    # %% 07-c105
+    # %% 07-c107
     def watch_with(self, early_stopping):
         """Let checkpoints hold `early_stopping`, and give it the state that one has for it; None changes nothing."""
         if early_stopping is not None:
             self.early_stopping = early_stopping
             write_part(early_stopping, self._pending.pop("early_stopping", None), ())
 
-    # %% 07-c106
+    # %% 07-c108
     def _end_fit(self):
         if self._progress is not None:
             self._progress.close()
             self._progress = None
         self._tell("on_fit_end")
 
-    # %% 07-c107
+    # %% 07-c109
     def is_best(self, name):
         """Whether the last entry of `history[name]` is lower than all before it."""
         *earlier, last = self.history[name]
         return last < min((value for value in earlier if not math.isnan(value)), default=math.inf)
 
-    # %% 07-c108
+    # %% 07-c110
     def finish_epoch(self, stop=False):
         """Tell everybody that an epoch is over; returns whether training ends here, by `stop` or by a callback."""
         text = epoch_line(self.history)
@@ -794,7 +794,7 @@ class Trainer:
         self._tell("on_epoch_end")
         return bool(stop or self.stop_training)
 
-    # %% 07-c109
+    # %% 07-c111
     def interrupted(self):
         """After Ctrl-C: forget the row that may be half written, and say what there is."""
         rows = min(len(values) for values in self.history.values())
@@ -878,7 +878,7 @@ class EarlyStopping:
         self.best_loss, self.counter = state["best_loss"], state["counter"]
         self.best_params = copy.deepcopy(state["best_params"])
 
-# %% 07-c081
+# %% 07-c083
 PLAIN = (type(None), bool, int, float, str)
 
 
@@ -976,7 +976,7 @@ _THAW = {
     "$generator": _thaw_generator,
 }
 
-# %% 07-c082
+# %% 07-c084
 def pack(value, path, tensors):
     """`value` with every array moved into the dictionary `tensors`, under the path that leads to it."""
     if isinstance(value, np.ndarray | np.generic):
@@ -1003,7 +1003,7 @@ def unpack(value, tensors):
         return {key: unpack(part, tensors) for key, part in value.items()}
     return [unpack(part, tensors) for part in value] if isinstance(value, list) else value
 
-# %% 07-c085
+# %% 07-c087
 def model_state(model):
     """Name -> copy of the array: the model's `state_dict`, and for a model without one its parameters by position."""
     if hasattr(model, "state_dict") and hasattr(model, "load_state_dict"):
@@ -1032,7 +1032,7 @@ def generator_states(model):
     """The states of `generators_of(model)`, plain values."""
     return [freeze(generator.bit_generator.state, {}) for generator in generators_of(model)]
 
-# %% 07-c086
+# %% 07-c088
 def write_model(model, state, parameters):
     """Write what `model_state` gave into the same parameters."""
     if hasattr(model, "state_dict") and hasattr(model, "load_state_dict"):
@@ -1052,7 +1052,7 @@ def write_part(part, saved, parameters):
     else:
         _thaw_object({"$object": saved["class"], "attributes": saved["attributes"]}, part, parameters)
 
-# %% 07-c098
+# %% 07-c100
 def environment():
     """What the last bits of a result depend on, apart from the program."""
     processor = platform.processor() or platform.machine()
@@ -1067,7 +1067,7 @@ def environment():
         "threads": next((number for number in threads if number), str(os.cpu_count())),
     }
 
-# %% 07-c103
+# %% 07-c105
 class Progress:
     """What `fit` shows: a bar over the batches, where tqdm is installed and somebody looks, and a line an epoch."""
 
@@ -1098,7 +1098,7 @@ class Progress:
         self.close()
         print(f"epoch {epoch}/{self.last}  {text}")
 
-# %% 07-c115
+# %% 07-c118
 PANELS = {
     "loss": ("train_loss", "val_loss"),
     "metric": ("train_metric", "val_metric"),
@@ -1124,7 +1124,7 @@ def text_plot(title, curves, width=60, height=7):
     legend = "  ".join(f"{mark} {name}" for mark, name in zip("*o+x", points))
     return "\n".join([f"{title}: {legend}", *(f"{label} |{''.join(row)}" for label, row in zip(labels, grid))])
 
-# %% 07-c116
+# %% 07-c119
 def plot_training_curves(history, save_path=None):
     """Draw a history, 2 x 2: loss, metric, learning rate, gradient norm by epoch. Returns the four axes.
 
@@ -1168,7 +1168,7 @@ class LinearWarmup:
     def get_lr(self, epoch):
         return self.schedule.get_lr(epoch) * min((epoch + 1) / self.warmup_epochs, 1.0)
 
-# %% 07-c162
+# %% 07-c166
 class BestCheckpoint:
     """Callback: `trainer.save_checkpoint(path)` whenever `history[monitor]` is better than in all epochs before.
 
@@ -1200,7 +1200,7 @@ def watched_values(trainer, name, who):
         raise ValueError(f"{who}: the history has no {name!r}; it has {', '.join(trainer.history)}")
     return trainer.history[name]
 
-# %% 07-c166
+# %% 07-c170
 class StopEarly:
     """Callback: ends `fit` when `early_stopping`, asked with `history[monitor]`, says so.
 
@@ -1224,7 +1224,7 @@ class StopEarly:
         if self.restore_best and best is not None:
             write_model(trainer.model, best, trainer.parameters())
 
-# %% 07-c167
+# %% 07-c171
 class EpochLog:
     """Callback: a file with a row for each epoch of the history, whole at any time. A subclass says in which form.
 
@@ -1302,7 +1302,7 @@ class PlotAtEnd:
 
             plt.close(axes[0, 0].figure)
 
-# %% 07-c170
+# %% 07-c174
 def as_half(x):
     """`x` rounded to float16, in the type of `x`; what is too large becomes inf. Integers stay as they are."""
     if x.dtype.kind != "f":
@@ -1319,7 +1319,7 @@ def to_half(x, *, scale=1.0):
 
 autograd.rules["to_half"] = lambda g, y, x, scale=1.0: as_half(g * scale)
 
-# %% 07-c171
+# %% 07-c175
 @contextlib.contextmanager
 def in_half(model):
     """While it is open, every Parameter of `model` stands rounded to float16 in its place; gradients go to itself."""
@@ -1350,7 +1350,7 @@ def half_precision(model, inputs, scale=1.0):
             x = to_half(layer(x))
         return to_half(layers[-1](x), scale=scale)
 
-# %% 07-c174
+# %% 07-c179
 class LossScaler:
     """A scale for gradients in float16 that follows them: halved after an overflow, doubled after a while without one.
 
@@ -1379,7 +1379,7 @@ class LossScaler:
             self.scale *= self.growth_factor
             self.good_steps = 0
 
-# %% 07-c178
+# %% 07-c183
 class MixedPrecisionTrainer(Trainer):
     """A Trainer that computes as if in float16, with weights and optimizer in float32, and scales gradients.
 
