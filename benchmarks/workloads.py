@@ -2,6 +2,7 @@
 
     run = peer.Mlp(workload)
     run.step()       one training step on the next batch; returns its loss, a number
+    run.steps(n)     n of these; optional, for peers that do more in a loop than repeat the step
     run.gradients()  the gradients of that step, arrays in the order of the workload's parameters
 
 To add a workload: a dataclass here, an entry in WORKLOADS, and a class in each peer that can do it.

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from benchmarks.peers import ROOT, disagreements, evidence, load
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import WORKLOADS, Mlp
 
 FOLDER = ROOT / "benchmarks"
 WRONG = """
@@ -25,12 +25,16 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
-@pytest.mark.parametrize("key", WORKLOADS)
-@pytest.mark.parametrize("name", ["tinytorch", "torch"])
-def test_a_peer_does_what_the_floor_does(name, key):
+PAIRS = [(name, key) for name in ("tinytorch", "torch") for key in WORKLOADS]
+PAIRS += [("trainer", key) for key, work in WORKLOADS.items() if isinstance(work, Mlp)]
+
+
+@pytest.mark.parametrize("name, key", PAIRS)
+def test_a_peer_does_what_the_floor_does(name, key, monkeypatch):
     if name == "torch":
         pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
     work = WORKLOADS[key]
+    monkeypatch.syspath_prepend(FOLDER)  # as when the runner starts
     expected = evidence(load(FOLDER / "peer_floor.py"), work)
     assert len(expected[0]) == 3 and [len(norms) for norms in expected[1]] == 3 * [len(work.parameters)]
     assert disagreements(evidence(load(FOLDER / f"peer_{name}.py"), work), expected) == []

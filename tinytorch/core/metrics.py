@@ -18,8 +18,9 @@ def extract_numpy_data(x):
 
     Raises: TypeError for what is not numbers.
     """
-    if type(x) is np.ndarray and x.dtype.kind in "biuf":
-        return x
+    inner = x if isinstance(x, np.ndarray) else getattr(x, "data", x)
+    if type(inner) is np.ndarray and inner.dtype.kind in "biuf":  # nearly always
+        return inner
     inner = x
     for _ in range(8):  # a Variable around a Tensor around an array, and no endless chain
         if isinstance(inner, np.ndarray | np.generic | memoryview) or not hasattr(inner, "data"):
