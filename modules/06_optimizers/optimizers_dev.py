@@ -1257,13 +1257,18 @@ def state_dict(self):
     {"state": {place of the parameter: {name: array or count}}, "param_groups": [{options, "params": [places]}]}
     """
     places = {id(p): i for i, p in enumerate(self.state)}
-    state = {
-        i: {name: np.array(value) if isinstance(value, np.ndarray) else value for name, value in held.items()}
-        for i, held in enumerate(self.state.values())
-        if held
-    }
+    state = {places[id(p)]: self._whole(p, held) for p, held in self.state.items() if held}
     groups = [{**group, "params": [places[id(p)] for p in group["params"]]} for group in self.param_groups]
     return {"state": state, "param_groups": groups}
+
+
+# %%
+#| export
+@add_to(Optimizer)
+def _whole(self, p, held):
+    """A copy of `held`, what is kept for `p`, with zeros for what Ctrl-C in the first step has kept from being made."""
+    zeros = {name: 0 if name == "step" else np.zeros_like(p.data) for name in self.required if name not in held}
+    return {name: np.array(value) if isinstance(value, np.ndarray) else value for name, value in (held | zeros).items()}
 
 
 # %%

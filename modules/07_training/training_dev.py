@@ -983,7 +983,7 @@ class Trainer:
     callbacks: objects with any of the methods on_fit_start, on_epoch_start, on_batch_end, on_epoch_end, on_fit_end,
         called with the Trainer. One that sets `trainer.stop_training = True` ends `fit` after the epoch.
     nonfinite: what to do where a loss is nan or inf. "warn": say in which epoch and batch, once an epoch, and go on as
-        if nothing had happened. "skip": leave out the step, and the batch from the epoch's means. "raise": a
+        if nothing had happened. "skip": leave out the step, and this loss from the epoch's means. "raise": a
         FloatingPointError before the step. "skip" and "raise" measure the norm, and catch gradients as well.
 
     Counters: `epoch` completed epochs, `step` batches, `updates` steps of the optimizer, `skipped` those left out.
@@ -1058,7 +1058,7 @@ class Trainer:
         loss = self.mean_loss(predictions, targets)
         value, self._batch = get_tensor_value(loss), self.step - self._first_step
         if not math.isfinite(value) and self._broken is None:
-            self._broken = f"epoch {self.epoch}, batch {self._batch}: the loss is {value}"
+            self._broken = f"{self._place()}: the loss is {value}"
         return loss
 
     def parameters(self):
@@ -1069,18 +1069,26 @@ class Trainer:
     def clip(self):
         """Clip the gradients, if there is a limit; returns whether the step may be taken: False for inf and nan."""
         broken, self._broken = self._broken, None
-        is_measured = self.grad_clip_norm is not None or self.nonfinite != "warn"
-        if is_measured and broken is None:
-            limit = math.inf if self.grad_clip_norm is None else self.grad_clip_norm
-            self._norms.append(clip_grad_norm(self.parameters(), limit))
-            if not math.isfinite(self._norms[-1]):
-                broken = f"epoch {self.epoch}, batch {self._batch}: the loss is finite, but not the gradient's norm"
-        if broken is None:
-            return True
-        if is_measured:
+        if broken is not None and self.nonfinite != "warn":
             return self._left_out(broken)
-        self._warn_once(f"{broken}; the step is taken all the same: try nonfinite='skip', or a limit on the norm")
+        if self.grad_clip_norm is not None or self.nonfinite != "warn":
+            if not self._norm_is_finite(broken):
+                return self._left_out(broken or f"{self._place()}: the loss is finite, but not the gradient's norm")
+        if broken is not None:
+            self._warn_once(f"{broken}; the step is taken all the same: try nonfinite='skip'")
         return True
+
+    def _norm_is_finite(self, broken):
+        """Clip the gradients and keep their norm; where the loss was `broken`, nobody needs a second warning."""
+        limit = math.inf if self.grad_clip_norm is None else self.grad_clip_norm
+        with warnings.catch_warnings() if broken else contextlib.nullcontext():
+            if broken:
+                warnings.simplefilter("ignore")
+            self._norms.append(clip_grad_norm(self.parameters(), limit))
+        return math.isfinite(self._norms[-1])
+
+    def _place(self):
+        return f"epoch {self.epoch}, batch {self._batch}"
 
     def _left_out(self, broken):
         """False: no step is taken. Says why, or raises it."""
@@ -1107,11 +1115,15 @@ class Trainer:
     def training_mode(self, mode):
         if mode and self.training_mode:
             return  # a layer that was frozen alone, by its own eval(), stays frozen
-        switch = getattr(self.model, "train" if mode else "eval", None)
-        if callable(switch):
-            switch()
-        else:
-            self.model.training = bool(mode)
+        switch, before = getattr(self.model, "train" if mode else "eval", None), self.modes()
+        try:
+            if callable(switch):
+                switch()
+            else:
+                self.model.training = bool(mode)
+        except BaseException:  # Ctrl-C; a model of which only a half is in training would stay so
+            self.restore_modes(before)
+            raise
 
     def modes(self):
         """Pairs (module, whether it is being trained) of the model and all below it."""
@@ -1120,7 +1132,7 @@ class Trainer:
 
     def restore_modes(self, modes):
         """Set each module back to what `modes()` said; layers that were frozen alone stay so."""
-        for module, mode in modes:
+        for module, mode in reversed(modes):  # the model itself last: cut off before, it is not in training yet
             module.training = mode
 
     def _tell(self, event):
@@ -1243,8 +1255,8 @@ def run_epoch(self, outcomes, training):
     self.scores = scores
     ### BEGIN SOLUTION
     total, samples = 0.0, 0
-    self.training_mode = training
     try:
+        self.training_mode = training
         for loss, predictions, targets in outcomes:
             count = sample_count(targets)
             total += loss * count
@@ -1357,7 +1369,7 @@ def train_epoch(self, dataloader, accumulation_steps=1):
     if self._progress is not None:
         self._progress.start(self.epoch, dataloader)
     self._tell("on_epoch_start")
-    self.training_mode, self._norms, self._broken, self._first_step = True, [], None, self.step
+    self.training_mode, self._norms, self._broken, self._warned, self._first_step = True, [], None, None, self.step
     batches = batches_of(dataloader)
     if accumulation_steps > 1:
         outcomes = self.accumulate(batches, accumulation_steps)
@@ -1905,11 +1917,13 @@ def state_dict(self):
 def load_state_dict(self, state):
     """Go back to what `state_dict` gave. Raises: ValueError for the state of another run; then nothing is changed."""
     self._check_state(state)
-    before = self._whole_state()
+    before, pending, modes = self._whole_state(), self._pending, self.modes()
     try:
         self._write_state(state)
     except BaseException:
         self._write_state(before)
+        self._pending = pending
+        self.restore_modes(modes)
         raise
 
 
@@ -2074,7 +2088,7 @@ def load_checkpoint(self, path):
     Raises: FileNotFoundError; ValueError for a damaged file, or one of another model; then nothing is changed.
     """
     tensors, info = load_file(path)
-    if not isinstance(info, dict) or "trainer" not in info:
+    if not isinstance(info, dict) or not {"trainer", "environment", "state"} <= info.keys():
         raise ValueError(f"{path} is a checkpoint, but not of a Trainer; it holds {list(tensors)[:5]}")
     try:
         self.load_state_dict(unpack(info["state"], tensors))
@@ -2164,8 +2178,9 @@ def _begin_fit(self, train, val, epochs, verbose, early_stopping):
             )
     self.early_stopping, self.stop_training = None, False
     self.watch_with(early_stopping)
-    self._progress = Progress(self.epoch + epochs) if verbose else None
     self._tell("on_fit_start")
+    self._progress = Progress(self.epoch + epochs) if verbose else None
+    self._before_fit = autograd.enabled, self.modes()
 
 
 # %%
@@ -2214,7 +2229,9 @@ def finish_epoch(self, stop=False):
 #| export
 @add_to(Trainer)
 def interrupted(self):
-    """After Ctrl-C: forget the row that may be half written, and say what there is."""
+    """After Ctrl-C: put right what it may have cut off half way, and say what there is."""
+    autograd.enabled, modes = self._before_fit
+    self.restore_modes(modes)
     rows = min(len(values) for values in self.history.values())
     for values in self.history.values():
         del values[rows:]

@@ -214,15 +214,17 @@ class Optimizer:
         {"state": {place of the parameter: {name: array or count}}, "param_groups": [{options, "params": [places]}]}
         """
         places = {id(p): i for i, p in enumerate(self.state)}
-        state = {
-            i: {name: np.array(value) if isinstance(value, np.ndarray) else value for name, value in held.items()}
-            for i, held in enumerate(self.state.values())
-            if held
-        }
+        state = {places[id(p)]: self._whole(p, held) for p, held in self.state.items() if held}
         groups = [{**group, "params": [places[id(p)] for p in group["params"]]} for group in self.param_groups]
         return {"state": state, "param_groups": groups}
 
     # %% 06-c077
+    def _whole(self, p, held):
+        """A copy of `held`, what is kept for `p`, with zeros for what Ctrl-C in the first step has kept from being made."""
+        zeros = {name: 0 if name == "step" else np.zeros_like(p.data) for name in self.required if name not in held}
+        return {name: np.array(value) if isinstance(value, np.ndarray) else value for name, value in (held | zeros).items()}
+
+    # %% 06-c078
     def _problems_in_groups(self, groups):
         """What does not fit in the parameter groups of a saved state, one line each."""
         own = [len(group["params"]) for group in self.param_groups]
@@ -234,7 +236,7 @@ class Optimizer:
             problems += [f"group {i} has the option {name}={group[name]}" for name in sorted(strange) if group[name]]
         return problems
 
-    # %% 06-c078
+    # %% 06-c079
     def _problems_in_state(self, place, p, held):
         """What does not fit in the saved state `held` of the parameter `p`, one line each."""
         known = {*self.required, *self.optional}
@@ -246,7 +248,7 @@ class Optimizer:
                 problems.append(f"{name} of parameter {place} has shape {np.shape(held[name])}, needed is {shape}")
         return problems
 
-    # %% 06-c079
+    # %% 06-c080
     def load_state_dict(self, state):
         """Go on where the optimizer whose `state_dict` this is has stopped. What is in `state` is copied.
 
@@ -469,7 +471,7 @@ class AdamW(Adam):
     def __init__(self, params, lr=_THOUSANDTH, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, *, learning_rate=None):
         super().__init__(params, lr, betas, eps, weight_decay, learning_rate=learning_rate)
 
-# %% 06-c082
+# %% 06-c083
 def completed(rule, config, **defaults):
     """A new dictionary: `config` with the `defaults` for what is not in it.
 
@@ -509,7 +511,7 @@ def sgd_momentum(w, dw, config=None):
     config["velocity"] = accumulate(velocity, -lr * dw, mu)
     return w + velocity, config
 
-# %% 06-c087
+# %% 06-c088
 def rmsprop(w, dw, config=None):
     """A step of RMSprop as a function: `(next_w, next_config)`. Changes none of what it gets.
 
@@ -566,7 +568,7 @@ def lion_rule(w, g, state, *, lr, betas=(0.9, 0.99), weight_decay=0):
     w -= lr * sign
     accumulate(m, (1 - beta2) * g, beta2)
 
-# %% 06-c121
+# %% 06-c122
 class Lion(Optimizer):
     """Steps along the sign of an average of gradients: see `lion_rule`."""
 
