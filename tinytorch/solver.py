@@ -26,7 +26,17 @@ from tinytorch.core.losses import class_indices, cross_entropy
 from tinytorch.core.metrics import Accuracy, extract_numpy_data, get_tensor_value
 from tinytorch.core.optimizers import check_options
 from tinytorch.core.tensor import Tensor
-from tinytorch.core.training import Progress, call, environment, freeze, generators_of, pack, thaw, unpack
+from tinytorch.core.training import (
+    Progress,
+    call,
+    environment,
+    freeze,
+    generators_of,
+    pack,
+    thaw,
+    unpack,
+    warn_of_another_machine,
+)
 from tinytorch.optim import functional
 from tinytorch.random import default_generator
 
@@ -680,12 +690,10 @@ class Solver:
         Raises: FileNotFoundError; ValueError for a damaged file, or one of another run; then nothing is changed.
         """
         tensors, info = load_file(path)
-        if not isinstance(info, dict) or "solver" not in info:
+        if not isinstance(info, dict) or not {"solver", "environment", "state"} <= info.keys():
             raise ValueError(f"{path} is a checkpoint, but not of a Solver; it holds {list(tensors)[:5]}")
         try:
             self.load_state_dict(thaw(unpack(info["state"], tensors), None, ()))
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise ValueError(f"{path} does not fit this Solver: {error}; nothing was changed") from error
-        other = _differences(environment(), info["environment"])
-        if other:
-            warnings.warn(f"{path}: {'; '.join(other)}; the run goes on, but not bit for bit", stacklevel=2)
+        warn_of_another_machine(path, info["environment"])

@@ -2070,6 +2070,16 @@ def environment():
 
 # %%
 #| export
+def warn_of_another_machine(path, there):
+    """Warn the caller's caller where `there`, the `environment()` of a checkpoint, is not that of this machine."""
+    here = environment()
+    other = [f"{name} {there.get(name)} then, {here[name]} now" for name in here if there.get(name) != here[name]]
+    if other:
+        warnings.warn(f"{path}: {'; '.join(other)}; the run goes on, but not bit for bit", stacklevel=3)
+
+
+# %%
+#| export
 @add_to(Trainer)
 def save_checkpoint(self, path):
     """Write the whole run into one file at `path`; folders are made as needed. After a crash there is the old file or
@@ -2094,10 +2104,7 @@ def load_checkpoint(self, path):
         self.load_state_dict(unpack(info["state"], tensors))
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ValueError(f"{path} does not fit this Trainer: {error}; nothing was changed") from error
-    here, there = environment(), info["environment"]
-    other = [f"{name} {there.get(name)} then, {here[name]} now" for name in here if there.get(name) != here[name]]
-    if other:
-        warnings.warn(f"{path}: {'; '.join(other)}; the run goes on, but not bit for bit", stacklevel=2)
+    warn_of_another_machine(path, info["environment"])
 
 
 # %%

@@ -274,22 +274,6 @@ def test_without_rng_the_default_generator_decides():
 # --- training --------------------------------------------------------------------------------------------------------
 
 
-def test_digits_with_the_first_values_of_pytorch():
-    """64-64-64-10, rate 0.1, batches of 32, 50 epochs; the best by the training set, so that no test image is seen."""
-    inputs, labels, train, test = digits()
-    data = {"X_train": inputs[train], "y_train": labels[train], "X_val": inputs[train], "y_val": labels[train]}
-    accuracies = []
-    for seed in range(5):
-        rng = np.random.default_rng(seed)
-        net = Networks(64, [64, 64], 10)
-        copy_in(net, [Linear(*sizes, rng=rng) for sizes in ((64, 64), (64, 64), (64, 10))])
-        run = Solver(net, data, "sgd", {"learning_rate": 0.1}, batch_size=32, num_epochs=50, verbose=False, rng=rng)
-        run.train()
-        accuracies.append(run.check_accuracy(inputs[test], labels[test]))
-    assert np.median(accuracies) >= 0.96, accuracies
-    assert len(run.loss_history) == 50 * 44
-
-
 @pytest.mark.parametrize(("epochs", "batch"), [(0, 20), (1, 20), (3, 20), (3, 70), (3, 500), (2, 1)])
 def test_lengths_of_the_histories(epochs, batch):
     run = solver(num_epochs=epochs, batch_size=batch)

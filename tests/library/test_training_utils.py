@@ -140,17 +140,6 @@ class Recurrent(Module):
 # --- what it reaches, and that it is the same training as the others ---
 
 
-def test_digits_reach_96_percent():
-    train, test = digits()
-    reached = []
-    for seed in range(5):
-        manual_seed(seed)
-        model = create_mlp(64, [64, 64], 10)
-        tu.train_model(model, train, epochs=50, batch_size=32, learning_rate=0.1, lr_decay=1, verbose=False)
-        reached.append(tu.evaluate(model, *test)[1])
-    assert np.median(reached) >= 0.96, reached
-
-
 @pytest.mark.parametrize("clip_norm", [None, 0.3])
 @pytest.mark.parametrize(("dtype", "limit"), [(np.float32, 1e-6), (np.float64, 1e-14)])
 def test_a_hundred_steps_are_those_of_the_trainer(dtype, limit, clip_norm):

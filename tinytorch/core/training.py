@@ -8,9 +8,9 @@ __all__ = ['logger', 'EVENTS', 'PLAIN', 'PANELS', 'CosineSchedule', 'StepDecay',
            'as_tensor', 'sample_count', 'batches_of', 'in_groups', 'has_classes', 'Scores', 'named', 'rate_of',
            'set_rate', 'epoch_line', 'require', 'one_of', 'alias', 'Trainer', 'EarlyStopping', 'freeze', 'thaw', 'pack',
            'unpack', 'model_state', 'part_state', 'generators_of', 'generator_states', 'write_model', 'write_part',
-           'environment', 'Progress', 'text_plot', 'plot_training_curves', 'LinearWarmup', 'BestCheckpoint',
-           'watched_values', 'StopEarly', 'EpochLog', 'CSVLogger', 'JSONLinesLogger', 'PlotAtEnd', 'as_half', 'to_half',
-           'in_half', 'half_precision', 'LossScaler', 'MixedPrecisionTrainer']
+           'environment', 'warn_of_another_machine', 'Progress', 'text_plot', 'plot_training_curves', 'LinearWarmup',
+           'BestCheckpoint', 'watched_values', 'StopEarly', 'EpochLog', 'CSVLogger', 'JSONLinesLogger', 'PlotAtEnd',
+           'as_half', 'to_half', 'in_half', 'half_precision', 'LossScaler', 'MixedPrecisionTrainer']
 
 # %% siblings
 from .metrics import Accuracy, extract_numpy_data, get_tensor_value
@@ -739,7 +739,7 @@ class Trainer:
         rows = len(saved["epoch"])
         return {name: list(saved.get(name, [math.nan] * rows)) for name in dict.fromkeys([*saved, *self.history])}
 
-    # %% 07-c101
+    # %% 07-c102
     def save_checkpoint(self, path):
         """Write the whole run into one file at `path`; folders are made as needed. After a crash there is the old file or
         the new one, never a part."""
@@ -747,7 +747,7 @@ class Trainer:
         state = pack(self._whole_state(), "", tensors)
         save_file(path, tensors, {"trainer": 1, "environment": environment(), "state": state})
 
-    # %% 07-c102
+    # %% 07-c103
     def load_checkpoint(self, path):
         """Go on from a file of `save_checkpoint`, bit for bit on the same machine; warns where that cannot be promised.
 
@@ -760,12 +760,9 @@ class Trainer:
             self.load_state_dict(unpack(info["state"], tensors))
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise ValueError(f"{path} does not fit this Trainer: {error}; nothing was changed") from error
-        here, there = environment(), info["environment"]
-        other = [f"{name} {there.get(name)} then, {here[name]} now" for name in here if there.get(name) != here[name]]
-        if other:
-            warnings.warn(f"{path}: {'; '.join(other)}; the run goes on, but not bit for bit", stacklevel=2)
+        warn_of_another_machine(path, info["environment"])
 
-    # %% 07-c106
+    # %% 07-c107
     def _begin_fit(self, train, val, epochs, verbose, early_stopping):
         for name, loader in (("train", train), ("val", val)):
             if epochs > 1 and isinstance(loader, Iterator):
@@ -779,27 +776,27 @@ class Trainer:
         self._progress = Progress(self.epoch + epochs) if verbose else None
         self._before_fit = autograd.enabled, self.modes()
 
-    # %% 07-c107
+    # %% 07-c108
     def watch_with(self, early_stopping):
         """Let checkpoints hold `early_stopping`, and give it the state that one has for it; None changes nothing."""
         if early_stopping is not None:
             self.early_stopping = early_stopping
             write_part(early_stopping, self._pending.pop("early_stopping", None), ())
 
-    # %% 07-c108
+    # %% 07-c109
     def _end_fit(self):
         if self._progress is not None:
             self._progress.close()
             self._progress = None
         self._tell("on_fit_end")
 
-    # %% 07-c109
+    # %% 07-c110
     def is_best(self, name):
         """Whether the last entry of `history[name]` is lower than all before it."""
         *earlier, last = self.history[name]
         return last < min((value for value in earlier if not math.isnan(value)), default=math.inf)
 
-    # %% 07-c110
+    # %% 07-c111
     def finish_epoch(self, stop=False):
         """Tell everybody that an epoch is over; returns whether training ends here, by `stop` or by a callback."""
         text = epoch_line(self.history)
@@ -809,7 +806,7 @@ class Trainer:
         self._tell("on_epoch_end")
         return bool(stop or self.stop_training)
 
-    # %% 07-c111
+    # %% 07-c112
     def interrupted(self):
         """After Ctrl-C: put right what it may have cut off half way, and say what there is."""
         autograd.enabled, modes = self._before_fit
@@ -1084,7 +1081,15 @@ def environment():
         "threads": next((number for number in threads if number), str(os.cpu_count())),
     }
 
-# %% 07-c105
+# %% 07-c101
+def warn_of_another_machine(path, there):
+    """Warn the caller's caller where `there`, the `environment()` of a checkpoint, is not that of this machine."""
+    here = environment()
+    other = [f"{name} {there.get(name)} then, {here[name]} now" for name in here if there.get(name) != here[name]]
+    if other:
+        warnings.warn(f"{path}: {'; '.join(other)}; the run goes on, but not bit for bit", stacklevel=3)
+
+# %% 07-c106
 class Progress:
     """What `fit` shows: a bar over the batches, where tqdm is installed and somebody looks, and a line an epoch."""
 
@@ -1115,7 +1120,7 @@ class Progress:
         self.close()
         print(f"epoch {epoch}/{self.last}  {text}")
 
-# %% 07-c118
+# %% 07-c119
 PANELS = {
     "loss": ("train_loss", "val_loss"),
     "metric": ("train_metric", "val_metric"),
@@ -1141,7 +1146,7 @@ def text_plot(title, curves, width=60, height=7):
     legend = "  ".join(f"{mark} {name}" for mark, name in zip("*o+x", points))
     return "\n".join([f"{title}: {legend}", *(f"{label} |{''.join(row)}" for label, row in zip(labels, grid))])
 
-# %% 07-c119
+# %% 07-c120
 def plot_training_curves(history, save_path=None):
     """Draw a history, 2 x 2: loss, metric, learning rate, gradient norm by epoch. Returns the four axes.
 
@@ -1185,7 +1190,7 @@ class LinearWarmup:
     def get_lr(self, epoch):
         return self.schedule.get_lr(epoch) * min((epoch + 1) / self.warmup_epochs, 1.0)
 
-# %% 07-c166
+# %% 07-c167
 class BestCheckpoint:
     """Callback: `trainer.save_checkpoint(path)` whenever `history[monitor]` is better than in all epochs before.
 
@@ -1217,7 +1222,7 @@ def watched_values(trainer, name, who):
         raise ValueError(f"{who}: the history has no {name!r}; it has {', '.join(trainer.history)}")
     return trainer.history[name]
 
-# %% 07-c170
+# %% 07-c171
 class StopEarly:
     """Callback: ends `fit` when `early_stopping`, asked with `history[monitor]`, says so.
 
@@ -1241,7 +1246,7 @@ class StopEarly:
         if self.restore_best and best is not None:
             write_model(trainer.model, best, trainer.parameters())
 
-# %% 07-c171
+# %% 07-c172
 class EpochLog:
     """Callback: a file with a row for each epoch of the history, whole at any time. A subclass says in which form.
 
@@ -1319,7 +1324,7 @@ class PlotAtEnd:
 
             plt.close(axes[0, 0].figure)
 
-# %% 07-c174
+# %% 07-c175
 def as_half(x):
     """`x` rounded to float16, in the type of `x`; what is too large becomes inf. Integers stay as they are."""
     if x.dtype.kind != "f":
@@ -1336,7 +1341,7 @@ def to_half(x, *, scale=1.0):
 
 autograd.rules["to_half"] = lambda g, y, x, scale=1.0: as_half(g * scale)
 
-# %% 07-c175
+# %% 07-c176
 @contextlib.contextmanager
 def in_half(model):
     """While it is open, every Parameter of `model` stands rounded to float16 in its place; gradients go to itself."""
@@ -1367,7 +1372,7 @@ def half_precision(model, inputs, scale=1.0):
             x = to_half(layer(x))
         return to_half(layers[-1](x), scale=scale)
 
-# %% 07-c179
+# %% 07-c180
 class LossScaler:
     """A scale for gradients in float16 that follows them: halved after an overflow, doubled after a while without one.
 
@@ -1396,7 +1401,7 @@ class LossScaler:
             self.scale *= self.growth_factor
             self.good_steps = 0
 
-# %% 07-c183
+# %% 07-c184
 class MixedPrecisionTrainer(Trainer):
     """A Trainer that computes as if in float16, with weights and optimizer in float32, and scales gradients.
 
