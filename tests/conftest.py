@@ -19,6 +19,17 @@ settings.register_profile("course", deadline=None, derandomize=True)
 settings.load_profile("course")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Print how many of the library's promises, each with a test in a test_conformance file, are kept."""
+    counts = {
+        outcome: sum("test_conformance_" in report.nodeid for report in terminalreporter.stats.get(outcome, ()))
+        for outcome in ("passed", "failed", "error", "xfailed", "skipped")
+    }
+    if any(counts.values()):
+        others = "".join(f", {count} {outcome}" for outcome, count in counts.items() if count and outcome != "passed")
+        terminalreporter.write_line(f"conformance: {counts['passed']} promises kept{others}")
+
+
 class Tito:
     """Calls `tito` in a process of its own, in a folder, with an environment that knows nothing of the caller's."""
 

@@ -1004,7 +1004,7 @@ def test_another_machine_is_warned_of(saved, tmp_path):
     info["environment"]["numpy"] = "1.0"
     checkpoint.save(tmp_path / "old", tensors, info)
     run = solver(rule="adam")
-    with pytest.warns(UserWarning, match=r"numpy is .* here, 1.0 there; the run goes on, but not bit for bit"):
+    with pytest.warns(UserWarning, match=r"numpy 1.0 then, .* now; the run goes on, but not bit for bit"):
         run.load_checkpoint(tmp_path / "old")
     assert run.epoch == 2
 
