@@ -886,15 +886,14 @@ def ones(n, dtype):
 
 
 def linear_rule(g, y, x, weight, bias=None):
+    rows, flat_x = g, x
     if x.ndim != 2:
-        rows = math.prod(x.shape[:-1])
-        flat_x, flat_g = x.reshape(rows, x.shape[-1]), g.reshape(rows, g.shape[-1])
-    else:
-        flat_x, flat_g = x, g
+        count = math.prod(x.shape[:-1])
+        rows, flat_x = g.reshape(count, g.shape[-1]), x.reshape(count, x.shape[-1])
     return (
-        lambda: reshaped(flat_g @ weight, x.shape),
-        lambda: flat_g.T @ flat_x,
-        lambda: ones(len(flat_g), flat_g.dtype) @ flat_g,
+        lambda: reshaped(rows @ weight, x.shape),
+        lambda: rows.T @ flat_x,
+        lambda: ones(len(rows), rows.dtype) @ rows,
     )
 
 
@@ -1439,14 +1438,13 @@ def backward(root, gradient=None, retain_graph=False):
 
     Raises: RuntimeError where a gradient is not defined, or can no longer be computed; the message says why.
     """
-    given = set()
     gradients = walk(root, first_gradient(root, gradient), retain_graph)
+    is_shared = len(set(map(id, gradients.values()))) < len(gradients)  # a rule may give one array for two inputs
     for leaf, dx in gradients.items():
         if leaf.grad is not None:
             leaf.grad.data += dx
         else:
-            leaf.grad = holding(dx.copy() if id(dx) in given else dx)
-            given.add(id(dx))
+            leaf.grad = holding(dx.copy() if is_shared else dx)
 
 
 autograd.backward = backward
