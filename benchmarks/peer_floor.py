@@ -8,6 +8,18 @@ from itertools import cycle
 import numpy as np
 
 
+def cross_entropy(z, y, p, column, rows, scale):
+    """The mean cross-entropy of the scores `z`, which are written over; leaves its gradient in `p`."""
+    np.maximum.reduce(z, 1, None, column, True)
+    np.subtract(z, column, z)
+    np.exp(z, p)
+    np.add.reduce(p, 1, None, column, True)
+    picked = z[rows, y]
+    np.multiply(p, scale / column, p)
+    p[rows, y] -= scale
+    return float(np.add.reduce(np.log(column[:, 0]) - picked)) * float(scale)
+
+
 class Mlp:
     def __init__(self, work):
         self.parameters = [p.copy() for p in work.parameters]
@@ -43,16 +55,7 @@ class Mlp:
             x = h
 
     def loss(self, y):
-        """The mean cross-entropy of the last outputs; leaves its gradient in the last of `deltas`."""
-        z, p, column = self.outputs[-1], self.deltas[-1], self.column
-        np.maximum.reduce(z, 1, None, column, True)
-        np.subtract(z, column, z)
-        np.exp(z, p)
-        np.add.reduce(p, 1, None, column, True)
-        picked = z[self.rows, y]
-        np.multiply(p, self.scale / column, p)
-        p[self.rows, y] -= self.scale
-        return float(np.add.reduce(np.log(column[:, 0]) - picked)) * float(self.scale)
+        return cross_entropy(self.outputs[-1], y, self.deltas[-1], self.column, self.rows, self.scale)
 
     def backward(self, x):
         for i in reversed(range(len(self.weights))):
@@ -73,6 +76,189 @@ class Mlp:
 
     def gradients(self):
         return self.slopes
+
+
+class Columns:
+    """A convolution 3 x 3 with a frame of 1, as one product for each row of the map.
+
+    Images lie as (H, C, W, N), the batch innermost: then every slice copies long runs, and a row fits the cache.
+    """
+
+    def __init__(self, weight, bias, size, batch):
+        out, channels = weight.shape[:2]
+        self.kernels, self.bias = weight.reshape(out, -1), bias[:, None]  # views
+        self.size, self.ones = size, np.ones(size * batch, dtype=np.float32)
+        self.around = np.zeros((size + 2, channels, size + 2, batch), dtype=np.float32)
+        self.image = self.around[1:-1, :, 1:-1]
+        self.columns = np.empty((size, channels, 3, 3, size, batch), dtype=np.float32)
+        self.matrices = self.columns.reshape(size, 9 * channels, size * batch)
+        self.y = np.empty((size, out, size * batch), dtype=np.float32)
+        self.under = [
+            (self.around[i : i + size, :, j : j + size], self.columns[:, :, i, j]) for i in range(3) for j in range(3)
+        ]
+
+    def forward(self, x):
+        """x: (H, C, W, N) in any memory; the result (H, out, W * N) is written over by the next call."""
+        self.image[...] = x
+        for pixels, columns in self.under:
+            columns[...] = pixels
+        np.matmul(self.kernels, self.matrices, self.y)
+        return np.add(self.y, self.bias, self.y)
+
+    def prepare_backward(self, needs_image):
+        self.by_row = np.empty((self.size, *self.kernels.shape), dtype=np.float32)
+        if needs_image:
+            self.lost = np.empty_like(self.matrices)
+            self.gradient = np.empty_like(self.around)
+            self.back = [
+                (
+                    self.gradient[i : i + self.size, :, j : j + self.size],
+                    self.lost.reshape(self.columns.shape)[:, :, i, j],
+                )
+                for i in range(3)
+                for j in range(3)
+            ]
+
+    def backward(self, g, dweight, dbias):
+        """g: (H, out, W * N). Writes the gradients of kernels and bias."""
+        np.matmul(g, self.matrices.transpose(0, 2, 1), self.by_row)
+        np.add.reduce(self.by_row, 0, None, dweight.reshape(self.kernels.shape))
+        np.add.reduce(g @ self.ones, 0, None, dbias)
+
+    def backward_image(self, g):
+        """The gradient in the image, (H, C, W, N)."""
+        np.matmul(self.kernels.T, g, self.lost)
+        self.gradient.fill(0)
+        for pixels, columns in self.back:
+            np.add(pixels, columns, pixels)
+        return self.gradient[1:-1, :, 1:-1]
+
+
+class Pool:
+    """ReLU and max pooling 2 x 2 on (H, C, W, N). ReLU changes no order, so it follows on a quarter of the numbers."""
+
+    def __init__(self, size, channels, batch):
+        shape = size // 2, channels, size // 2, batch
+        self.largest, self.g = (np.empty(shape, dtype=np.float32) for _ in range(2))
+        self.high = np.empty((size // 2, channels, size, batch), dtype=np.float32)
+        self.hit, self.free = (np.empty(shape, dtype=bool) for _ in range(2))
+        self.back = np.empty((size, channels, size, batch), dtype=np.float32)
+
+    def forward(self, x):
+        self.x = x
+        np.maximum(x[0::2], x[1::2], out=self.high)
+        np.maximum(self.high[:, :, 0::2], self.high[:, :, 1::2], out=self.largest)
+        np.maximum(self.largest, 0, out=self.g)
+        return self.g
+
+    def backward(self, g):
+        """The first of the largest takes all, and nobody where ReLU is flat."""
+        np.greater(self.largest, 0, self.free)
+        for i in (0, 1):
+            for j in (0, 1):
+                np.equal(self.x[i::2, :, j::2], self.largest, self.hit)
+                np.logical_and(self.hit, self.free, self.hit)
+                np.logical_xor(self.hit, self.free, self.free)
+                np.multiply(g, self.hit, self.back[i::2, :, j::2])
+        return self.back
+
+
+class Cnn:
+    def __init__(self, work):
+        self.parameters = [p.copy() for p in work.parameters]
+        self.slopes = [np.empty_like(p) for p in self.parameters]
+        self.batches, self.batch, size = cycle(work.batches), work.batch, work.size
+        self.layers = []
+        for weight, bias in zip(self.parameters[0:-2:2], self.parameters[1:-2:2]):
+            layer, pool = Columns(weight, bias, size, work.batch), Pool(size, len(weight), work.batch)
+            layer.prepare_backward(needs_image=bool(self.layers))
+            self.layers.append((layer, pool))
+            size //= 2
+        self.last = size, work.channels[-1], size
+        self.weight = np.empty((work.classes, *self.last), dtype=np.float32)  # the last weight in the order (H, C, W)
+        self.dweight = np.empty((work.classes, work.features), dtype=np.float32)
+        self.scores, self.delta = (np.empty((work.batch, work.classes), dtype=np.float32) for _ in range(2))
+        self.below = np.empty((work.features, work.batch), dtype=np.float32)
+        self.column = np.empty((work.batch, 1), dtype=np.float32)
+        self.rows, self.scale = np.arange(work.batch), np.float32(1 / work.batch)
+        self.ones = np.ones(work.batch, dtype=np.float32)
+        self.adam = Adam(self.parameters, work)
+
+    def step(self):
+        x, y = next(self.batches)
+        features = self.forward(x.transpose(2, 1, 3, 0))
+        loss = cross_entropy(self.scores, y, self.delta, self.column, self.rows, self.scale)
+        self.backward(features)
+        self.adam.update(self.slopes)
+        return loss
+
+    def forward(self, x):
+        for layer, pool in self.layers:
+            y = layer.forward(x)
+            x = pool.forward(y.reshape(layer.size, y.shape[1], layer.size, self.batch))
+        H, C, W = self.last
+        features = x.reshape(-1, self.batch)
+        self.weight[...] = self.parameters[-2].reshape(-1, C, H, W).transpose(0, 2, 1, 3)
+        np.matmul(features.T, self.weight.reshape(len(self.weight), -1).T, self.scores)
+        np.add(self.scores, self.parameters[-1], self.scores)
+        return features
+
+    def backward(self, features):
+        H, C, W = self.last
+        np.matmul(self.delta.T, features.T, self.dweight)
+        self.slopes[-2].reshape(-1, C, H, W)[...] = self.dweight.reshape(-1, H, C, W).transpose(0, 2, 1, 3)
+        np.matmul(self.ones, self.delta, self.slopes[-1])
+        np.matmul(self.weight.reshape(len(self.weight), -1).T, self.delta.T, self.below)
+        g = self.below.reshape(H, C, W, self.batch)
+        for k in reversed(range(len(self.layers))):
+            layer, pool = self.layers[k]
+            g = pool.backward(g).reshape(layer.y.shape)
+            layer.backward(g, *self.slopes[2 * k : 2 * k + 2])
+            if k:
+                g = layer.backward_image(g)
+
+    def gradients(self):
+        return self.slopes
+
+
+class Adam:
+    def __init__(self, parameters, work):
+        self.parameters, self.lr, self.betas, self.eps, self.t = parameters, work.lr, work.betas, work.eps, 0
+        self.moments = [tuple(np.zeros_like(p) for _ in range(3)) for p in parameters]
+
+    def update(self, slopes):
+        self.t += 1
+        (b1, b2), t = self.betas, self.t
+        correction = (1 - b2**t) ** 0.5
+        rate, eps = self.lr * correction / (1 - b1**t), self.eps * correction
+        for p, g, (m, v, scratch) in zip(self.parameters, slopes, self.moments):
+            np.multiply(m, b1, m)
+            np.multiply(g, 1 - b1, scratch)
+            np.add(m, scratch, m)
+            np.multiply(v, b2, v)
+            np.multiply(g, g, scratch)
+            np.multiply(scratch, 1 - b2, scratch)
+            np.add(v, scratch, v)
+            np.sqrt(v, scratch)
+            np.add(scratch, eps, scratch)
+            np.divide(m, scratch, scratch)
+            np.multiply(scratch, rate, scratch)
+            np.subtract(p, scratch, p)
+
+
+class Convolution:
+    def __init__(self, work):
+        (N, _, H, W), (weight, bias) = work.shape, work.parameters
+        self.x = work.x.transpose(2, 1, 3, 0)
+        self.layer = Columns(weight, bias, H, N)
+        self.y = self.layer.y.reshape(H, work.out, W, N)
+
+    def step(self):
+        self.layer.forward(self.x)
+        return float(self.y[-1, -1, -1, -1])
+
+    def gradients(self):
+        return [self.y]
 
 
 class Chain:

@@ -7,17 +7,20 @@ import torch
 torch.set_num_threads(1)
 
 
-class Mlp:
-    def __init__(self, work):
-        layers = []
-        for fan_in, fan_out in zip(work.sizes, work.sizes[1:]):
-            layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
-        self.model = torch.nn.Sequential(*layers[:-1])
-        with torch.no_grad():
-            for parameter, values in zip(self.model.parameters(), work.parameters):
-                parameter.copy_(torch.tensor(values))
+def copy_into(model, work):
+    with torch.no_grad():
+        for parameter, values in zip(model.parameters(), work.parameters):
+            parameter.copy_(torch.tensor(values))
+
+
+class Classifier:
+    """What the trained networks share."""
+
+    def __init__(self, work, layers, optimizer, **options):
+        self.model = torch.nn.Sequential(*layers)
+        copy_into(self.model, work)
         self.loss_fn = torch.nn.CrossEntropyLoss()
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=work.lr, momentum=work.momentum)
+        self.optimizer = optimizer(self.model.parameters(), lr=work.lr, **options)
         self.batches = cycle([(torch.tensor(x), torch.tensor(y)) for x, y in work.batches])
 
     def step(self):
@@ -30,6 +33,38 @@ class Mlp:
 
     def gradients(self):
         return [parameter.grad.numpy() for parameter in self.model.parameters()]
+
+
+class Mlp(Classifier):
+    def __init__(self, work):
+        layers = []
+        for fan_in, fan_out in zip(work.sizes, work.sizes[1:]):
+            layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
+        super().__init__(work, layers[:-1], torch.optim.SGD, momentum=work.momentum)
+
+
+class Cnn(Classifier):
+    def __init__(self, work):
+        layers = []
+        for before, after in zip((1, *work.channels), work.channels):
+            layers += [torch.nn.Conv2d(before, after, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
+        layers += [torch.nn.Flatten(), torch.nn.Linear(work.features, work.classes)]
+        super().__init__(work, layers, torch.optim.Adam, betas=work.betas, eps=work.eps)
+
+
+class Convolution:
+    def __init__(self, work):
+        self.layer = torch.nn.Conv2d(work.shape[1], work.out, 3, padding=1)
+        copy_into(self.layer, work)
+        self.x = torch.tensor(work.x)
+
+    def step(self):
+        with torch.no_grad():
+            self.y = self.layer(self.x)
+        return self.y[-1, -1, -1, -1].item()
+
+    def gradients(self):
+        return [self.y.numpy()]
 
 
 class Chain:

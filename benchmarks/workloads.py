@@ -3,7 +3,8 @@
     run = peer.Mlp(workload)
     run.step()       one training step on the next batch; returns its loss, a number
     run.steps(n)     n of these; optional, for peers that do more in a loop than repeat the step
-    run.gradients()  the gradients of that step, arrays in the order of the workload's parameters
+    run.gradients()  the gradients of that step, arrays in the order of the workload's parameters; where a workload
+                     only goes forward, a list with its result
 
 To add a workload: a dataclass here, an entry in WORKLOADS, and a class in each peer that can do it.
 """
@@ -84,8 +85,77 @@ class Chain:
         return [np.full(self.size, value, dtype=np.float32) for value in (0.5, 0.999, 0.01)]
 
 
+@dataclass(frozen=True)
+class Cnn:
+    """A step of training: convolution, ReLU and max pooling for each entry of `channels`, then linear; Adam.
+
+    Convolutions are 3 x 3 with a frame of 1, so they keep the size; poolings are 2 x 2 and halve it.
+    """
+
+    title: str
+    size: int  # of the square images, which have one channel
+    channels: tuple
+    classes: int
+    batch: int
+    target: Target
+    steps: int
+    lr: float = 1e-3
+    betas: tuple = (0.9, 0.999)
+    eps: float = 1e-8
+    parts: int = 1
+
+    @property
+    def features(self):
+        """How many numbers the last layer takes."""
+        return self.channels[-1] * (self.size // 2 ** len(self.channels)) ** 2
+
+    @cached_property
+    def parameters(self):
+        """Kernels (out, in, 3, 3) and biases (out,), then the weight and bias of the last layer; uniform."""
+        rng = np.random.default_rng(0)
+        shapes = [(b, a, 3, 3) for a, b in zip((1, *self.channels), self.channels)]
+        arrays = []
+        for shape in (*shapes, (self.classes, self.features)):
+            bound = 1 / np.sqrt(np.prod(shape[1:]))
+            arrays += [rng.uniform(-bound, bound, size).astype(np.float32) for size in (shape, shape[:1])]
+        return arrays
+
+    @cached_property
+    def batches(self):
+        """Pairs of images (batch, 1, size, size) and class indices (batch,)."""
+        rng = np.random.default_rng(1)
+        shape = (self.batch, 1, self.size, self.size)
+        return [(rng.random(shape, dtype=np.float32), rng.integers(0, self.classes, self.batch)) for _ in range(8)]
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution forward, 3 x 3 with a frame of 1, without gradients; the "loss" is one number of its result."""
+
+    title: str
+    shape: tuple  # of x: (N, C, H, W)
+    out: int  # channels
+    target: Target
+    steps: int
+    parts: int = 1
+
+    @cached_property
+    def parameters(self):
+        rng = np.random.default_rng(0)
+        bound = 1 / np.sqrt(9 * self.shape[1])
+        shapes = (self.out, self.shape[1], 3, 3), (self.out,)
+        return [rng.uniform(-bound, bound, size).astype(np.float32) for size in shapes]
+
+    @cached_property
+    def x(self):
+        """The images."""
+        return np.random.default_rng(1).random(self.shape, dtype=np.float32)
+
+
 WORKLOADS = {
     "A": Mlp("MLP 784-256-128-10, batch 64, step", (784, 256, 128, 10), 64, Target(1.25, 1.10), steps=40),
+    "B": Cnn("CNN 28x28, 16 and 32 maps, batch 64, step", 28, (16, 32), 10, 64, Target(1.4, 1.15), steps=8),
     "E": Chain("chain on shape (8,), operation", 8, 500, Target(4.0, 2.7, "us"), steps=10),
+    "F": Convolution("conv 3x3 forward, 8x3x32x32 to 16", (8, 3, 32, 32), 16, Target(1.5, 0.65), steps=200),
     "G": Mlp("digits 64-64-64-10, batch 32, step", (64, 64, 64, 10), 32, Target(1.7, 1.4), steps=440, digits=True),
 }

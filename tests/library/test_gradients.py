@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinytorch.core
-from tinytorch.core import activations, losses
+from tinytorch.core import activations, losses, spatial
 from tinytorch.core.activations import Activation
 from tinytorch.core.layers import Dropout, Flatten, Linear, Maxout, Module, Parameter, Sequential
 from tinytorch.core.losses import CrossEntropyLoss
@@ -399,6 +399,93 @@ def cross_entropy(draw):
     return draw(st.sampled_from(kinds)), {}
 
 
+def image_shape(draw):
+    """Sizes (N, C) of a batch that may be empty, and a Window with images on which it fits."""
+    kernel, dilation, stride = (tuple(draw(st.integers(1, 2)) for _ in range(2)) for _ in range(3))
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    extents = (d * (k - 1) + 1 - 2 * p for k, d, p in zip(kernel, dilation, padding))
+    size = tuple(max(2, extent) + draw(st.integers(0, 2)) for extent in extents)
+    sizes = draw(st.integers(0, 2)), draw(st.integers(1, 2))
+    return sizes, spatial.Window(size, kernel, stride, padding, dilation)
+
+
+def torch_convolve(torch, x, weight, bias=None, window=None):
+    return torch.nn.functional.conv2d(x, weight, bias, window.stride, window.padding, window.dilation)
+
+
+@case(torch_convolve)
+def convolve(draw):
+    (batch, channels), window = image_shape(draw)
+    out = draw(st.integers(1, 2))
+    x, weight = draw(leaves((batch, channels, *window.size))), draw(leaves((out, channels, *window.kernel)))
+    bias = draw(leaves((out,)))
+    kinds = [(x, weight, bias), (x, weight), (x, weight, None), (x.values, weight, bias), (x, weight.values, bias)]
+    return draw(st.sampled_from(kinds)), {"window": window}
+
+
+def torch_pool_max(torch, x, window=None):
+    return torch.nn.functional.max_pool2d(x, window.kernel, window.stride, window.padding, window.dilation)
+
+
+@case(torch_pool_max)
+def pool_max(draw):
+    (batch, channels), window = image_shape(draw)
+    return (draw(leaves((batch, channels, *window.size), distinct)),), {"window": window}
+
+
+def torch_pool_mean(torch, x, window=None):
+    return torch.nn.functional.avg_pool2d(x, window.kernel, window.stride, window.padding)
+
+
+@case(torch_pool_mean)
+def pool_mean(draw):
+    (batch, channels), window = image_shape(draw)
+    window = window._replace(dilation=(1, 1))
+    return (draw(leaves((batch, channels, *window.size))),), {"window": window}
+
+
+def normalised(draw, shape, scale_shape):
+    """An input with what scales and shifts it, either of which may be missing or no leaf."""
+    x, weight, bias = draw(leaves(shape, distinct)), draw(leaves(scale_shape)), draw(leaves(scale_shape))
+    kinds = [(x, weight, bias), (x,), (x, None, bias), (x, weight, None), (x.values, weight, bias)]
+    return draw(st.sampled_from(kinds))
+
+
+@case(
+    lambda torch, x, weight=None, bias=None, eps=1e-5: torch.nn.functional.batch_norm(
+        x, None, None, weight, bias, training=True, eps=eps
+    )
+)
+def normalise_channels(draw):
+    channels = draw(st.integers(1, 3))
+    shape = draw(st.sampled_from([(3, channels), (2, channels, 2), (2, channels, 1, 3), (1, channels, 2, 2)]))
+    return normalised(draw, shape, (channels,)), draw(st.sampled_from([{}, {"eps": 0.1}]))
+
+
+def torch_normalise_groups(torch, x, weight=None, bias=None, num_groups=1, eps=1e-5):
+    if weight is None and bias is not None:  # there PyTorch fails on the way back
+        weight = torch.ones_like(bias)
+    return torch.nn.functional.group_norm(x, num_groups, weight, bias, eps)
+
+
+@case(torch_normalise_groups)
+def normalise_groups(draw):
+    groups, each = draw(st.integers(1, 2)), draw(st.integers(2, 3))
+    shape = draw(st.sampled_from([(2, groups * each), (2, groups * each, 2), (1, groups * each, 1, 3)]))
+    return normalised(draw, shape, shape[1:2]), {"num_groups": groups, **draw(st.sampled_from([{}, {"eps": 0.1}]))}
+
+
+def torch_normalise_last(torch, x, weight=None, bias=None, dims=1, eps=1e-5):
+    return torch.nn.functional.layer_norm(x, x.shape[x.ndim - dims :], weight, bias, eps)
+
+
+@case(torch_normalise_last)
+def normalise_last(draw):
+    lead, last = draw(hnp.array_shapes(min_dims=0, max_dims=2, max_side=3)), draw(st.sampled_from([(3,), (2, 2)]))
+    options = {} if len(last) == 1 else {"dims": 2}
+    return normalised(draw, (*lead, *last), last), {**options, **draw(st.sampled_from([{}, {"eps": 0.1}]))}
+
+
 # --- the two oracles ---
 
 
@@ -719,6 +806,7 @@ def test_a_condition_has_the_gradient_zero_of_a_step():
 
 CLASSES = {}  # name -> (function of nothing that makes one, inputs: floating arrays are leaves)
 TABLE = np.random.default_rng(0).uniform(0.2, 2, size=(4, 3)) * np.array([1.0, -1.0, 1.0])
+IMAGES = distinct(np.random.default_rng(0), (2, 2, 4, 5))
 CLASSES.update(
     Linear=(lambda: Linear(3, 2), [TABLE]),
     Dropout=(lambda: Dropout(0.4), [TABLE]),
@@ -731,6 +819,13 @@ CLASSES.update(
     Tanh=(activations.Tanh, [TABLE]),
     GELU=(activations.GELU, [TABLE]),
     Softmax=(lambda: activations.Softmax(dim=0), [TABLE]),
+    Conv2d=(lambda: spatial.Conv2d(2, 3, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2)), [IMAGES]),
+    MaxPool2d=(lambda: spatial.MaxPool2d(2, 1, padding=1), [IMAGES]),
+    AvgPool2d=(lambda: spatial.AvgPool2d((2, 3), padding=(1, 0)), [IMAGES]),
+    BatchNorm1d=(lambda: spatial.BatchNorm1d(3), [TABLE]),
+    BatchNorm2d=(lambda: spatial.BatchNorm2d(2), [IMAGES]),
+    LayerNorm=(lambda: spatial.LayerNorm((4, 5)), [IMAGES]),
+    GroupNorm=(lambda: spatial.GroupNorm(1, 2), [IMAGES]),
     MeanSquaredError=(losses.MeanSquaredError, [TABLE, TABLE[::-1]]),
     CrossEntropyLoss=(losses.CrossEntropyLoss, [TABLE, np.array([0, 2, 1, 2])]),
     BinaryCrossEntropyLoss=(losses.BinaryCrossEntropyLoss, [TABLE, shares(np.random.default_rng(1), (4, 3))]),
@@ -738,12 +833,13 @@ CLASSES.update(
 
 
 def classes():
-    """Name -> class of all layers and activations, and of all losses."""
+    """Name -> class of all layers and activations, and of all losses; what begins with _ is only to be derived from."""
     return {
         name: found
         for module in MODULES
         for name, found in vars(module).items()
         if inspect.isclass(found) and found.__module__ == module.__name__ and name == found.__name__
+        if not name.startswith("_")
         if issubclass(found, Module | Activation) or module is losses
     }
 

@@ -16,6 +16,7 @@ import tinytorch.core
 from tinytorch.core.activations import GELU, ReLU, Tanh
 from tinytorch.core.layers import Dropout, Flatten, Linear, Maxout, Module, ModuleList, Sequential
 from tinytorch.core.networks import create_mlp
+from tinytorch.core.spatial import AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, GroupNorm, LayerNorm, MaxPool2d
 from tinytorch.core.tensor import Tensor
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
@@ -48,13 +49,46 @@ TWINS = {
         lambda: (lambda layer: nn.Sequential(layer, nn.GELU(approximate="tanh"), layer))(nn.Linear(4, 4)),
         (3, 4),
     ),
+    "Conv2d": Twin(lambda: Conv2d(3, 4, 3), lambda: nn.Conv2d(3, 4, 3), (2, 3, 7, 5)),
+    "Conv2d with pairs, without bias": Twin(
+        lambda: Conv2d(2, 3, (3, 2), (2, 1), (1, 2), (1, 3), bias=False),
+        lambda: nn.Conv2d(2, 3, (3, 2), (2, 1), (1, 2), (1, 3), bias=False),
+        (3, 2, 6, 7),
+    ),
+    "BatchNorm1d": Twin(lambda: BatchNorm1d(4), lambda: nn.BatchNorm1d(4), (5, 4)),
+    "BatchNorm1d of rows, with another momentum": Twin(
+        lambda: BatchNorm1d(3, eps=1e-2, momentum=0.4), lambda: nn.BatchNorm1d(3, eps=1e-2, momentum=0.4), (2, 3, 6)
+    ),
+    "BatchNorm2d": Twin(lambda: BatchNorm2d(3), lambda: nn.BatchNorm2d(3), (4, 3, 3, 5)),
+    "BatchNorm2d without scale and shift": Twin(
+        lambda: BatchNorm2d(2, affine=False), lambda: nn.BatchNorm2d(2, affine=False), (3, 2, 4, 4)
+    ),
+    "LayerNorm": Twin(lambda: LayerNorm(5), lambda: nn.LayerNorm(5), (2, 3, 5)),
+    "LayerNorm over two dimensions, without bias": Twin(
+        lambda: LayerNorm((3, 4), bias=False), lambda: nn.LayerNorm((3, 4), bias=False), (5, 3, 4)
+    ),
+    "GroupNorm": Twin(lambda: GroupNorm(2, 6), lambda: nn.GroupNorm(2, 6), (3, 6, 4, 2)),
+    "Sequential for images": Twin(
+        lambda: Sequential(
+            *(Conv2d(1, 4, 3, padding=1, bias=False), BatchNorm2d(4), ReLU(), MaxPool2d(2)),
+            *(Conv2d(4, 6, 3, stride=2, padding=2), GroupNorm(3, 6), Tanh(), AvgPool2d(3, 2, 1)),
+            *(Flatten(), LayerNorm(24), Linear(24, 3)),
+        ),
+        lambda: nn.Sequential(
+            *(nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(4, 6, 3, stride=2, padding=2), nn.GroupNorm(3, 6), nn.Tanh(), nn.AvgPool2d(3, 2, 1)),
+            *(nn.Flatten(), nn.LayerNorm(24), nn.Linear(24, 3)),
+        ),
+        (5, 1, 9, 8),
+    ),
 }
 NO_NUMBERS = {"Flatten": Flatten, "Dropout": Dropout, "ModuleList": ModuleList, "Module": Module}
+NO_NUMBERS |= {"MaxPool2d": lambda: MaxPool2d(2), "AvgPool2d": lambda: AvgPool2d(2)}
 ONLY_OURS = {"Maxout": lambda: Maxout(2, 2)}  # there is no such layer in PyTorch
 
 
 def layers():
-    """Names of all layers in the library."""
+    """Names of all layers in the library; what begins with _ is only to be derived from."""
     modules = [
         importlib.import_module(f"tinytorch.core.{m.name}") for m in pkgutil.iter_modules(tinytorch.core.__path__)
     ]
@@ -63,7 +97,7 @@ def layers():
         for module in modules
         for name, found in vars(module).items()
         if inspect.isclass(found) and issubclass(found, Module) and found.__module__ == module.__name__
-        if name == found.__name__
+        if name == found.__name__ and not name.startswith("_")
     }
 
 

@@ -7,6 +7,10 @@ from tinytorch._lazy import lazy
 
 _NAMES = {
     "tinytorch.core.layers": ("Module", "Parameter", "ModuleList", "Sequential", "Linear", "Dropout", "Flatten"),
+    "tinytorch.core.spatial": (
+        *("Conv2d", "MaxPool2d", "AvgPool2d"),
+        *("BatchNorm1d", "BatchNorm2d", "LayerNorm", "GroupNorm"),
+    ),
     "tinytorch.core.activations": ("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "Softmax"),
     "tinytorch.core.losses": (
         *("MSELoss", "CrossEntropyLoss", "BCEWithLogitsLoss"),

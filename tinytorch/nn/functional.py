@@ -12,6 +12,10 @@ _NAMES = {
         *("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "softplus"),
         *("softmax", "log_softmax"),
     ),
+    "tinytorch.core.spatial": (
+        *("conv2d", "max_pool2d", "avg_pool2d"),
+        *("batch_norm", "layer_norm", "group_norm"),
+    ),
     "tinytorch.core.losses": ("mse_loss", "cross_entropy", "binary_cross_entropy_with_logits"),
 }
 __getattr__, __dir__, __all__ = lazy(globals(), _NAMES)
