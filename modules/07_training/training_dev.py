@@ -800,10 +800,14 @@ def sample_count(targets):
     return shape[0] if shape else 1
 
 
+class EmptyLoader(ValueError):
+    """There was no batch to read."""
+
+
 def batches_of(loader):
     """The pairs (inputs, targets) of `loader`, an iterable or a function that makes one, as Tensors.
 
-    Raises: ValueError if there is no batch, or where a batch is not a pair.
+    Raises: EmptyLoader, a ValueError, if there is no batch; ValueError where a batch is not a pair.
     """
     batch = None
     for batch in loader if hasattr(loader, "__iter__") or not callable(loader) else loader():
@@ -811,7 +815,7 @@ def batches_of(loader):
             raise ValueError(f"a batch is a pair (inputs, targets), and the loader gave one of {len(batch)} parts")
         yield as_tensor(batch[0]), as_tensor(batch[1])
     if batch is None:
-        raise ValueError(
+        raise EmptyLoader(
             f"the loader is empty, it gave no batch: {loader!r:.80}; an iterator or generator can be read only once, "
             "so give a list, a loader, or a function that makes a new one"
         )
@@ -888,6 +892,26 @@ class Scores:
             value = self.sums[name] / self.samples if name in self.sums else metric.compute()
             values[name] = value.tolist() if isinstance(value, np.ndarray) else float(value)
         return values
+
+    def _counters(self):
+        """Name -> object that adds up."""
+        return {"": self.accuracy, **{name: part for name, part in self.metrics.items() if name not in self.sums}}
+
+    def state_dict(self):
+        """What was added up so far, as copies."""
+        counters = {name: part_state(part) for name, part in self._counters().items()}
+        return {
+            "samples": self.samples,
+            "sums": dict(self.sums),
+            "counts_classes": self.counts_classes,
+            "counters": counters,
+        }
+
+    def load_state_dict(self, state):
+        self.samples, self.counts_classes = state["samples"], state["counts_classes"]
+        self.sums.update(state["sums"])
+        for name, part in self._counters().items():
+            write_part(part, state["counters"].get(name), ())
 
 
 def named(metrics):
@@ -1018,7 +1042,8 @@ class Trainer:
         self.epoch, self.step, self.updates, self.skipped, self.stop_training = 0, 0, 0, 0, False
         self.history = {name: [] for name in self._history_names()}
         self.scores, self._norms, self._progress, self._loader, self._pending = None, [], None, None, {}
-        self._broken, self._warned, self._first_step, self._batch = None, None, 0, 0
+        self._broken, self._warned, self._batch = None, None, 0
+        self._sums, self._outcome, self._group = None, None, 1  # of the epoch that runs: see `_epoch_state`
 
     def _check_parts(self):
         require(self.model, "model", "forward")
@@ -1056,7 +1081,7 @@ class Trainer:
     def loss(self, predictions, targets):
         """`mean_loss` of a batch that is being trained on; remembers where it is not finite, for `clip`."""
         loss = self.mean_loss(predictions, targets)
-        value, self._batch = get_tensor_value(loss), self.step - self._first_step
+        value, self._batch = get_tensor_value(loss), self._sums["batches"] if self._sums else 0
         if not math.isfinite(value) and self._broken is None:
             self._broken = f"{self._place()}: the loss is {value}"
         return loss
@@ -1349,7 +1374,7 @@ def evaluate(self, dataloader):
 # In `train_epoch`, look for the line that sets the learning rate. It stands before the first step, and it asks for the
 # epoch that is about to begin, so epoch 0 runs at `get_lr(0)`. Set after the epoch, as in many a loop, the first epoch
 # would run at whatever the optimizer was born with, and the schedule one epoch late. Below it are the parts it is
-# made of: counting, and a row in the history.
+# made of: counting, what a checkpoint in the middle of an epoch needs, and a row in the history.
 
 
 # %%
@@ -1369,15 +1394,19 @@ def train_epoch(self, dataloader, accumulation_steps=1):
     if self._progress is not None:
         self._progress.start(self.epoch, dataloader)
     self._tell("on_epoch_start")
-    self.training_mode, self._norms, self._broken, self._warned, self._first_step = True, [], None, None, self.step
+    self.training_mode, self._norms, self._group = True, [], accumulation_steps
+    self._broken = self._warned = None
     batches = batches_of(dataloader)
     if accumulation_steps > 1:
         outcomes = self.accumulate(batches, accumulation_steps)
     else:
         outcomes = ((*self.train_step(inputs, targets), targets) for inputs, targets in batches)
-    result = self.run_epoch(self._counted(outcomes), training=True)
+    if "epoch_so_far" in self._pending:
+        result = self._rest_of_epoch(outcomes)
+    else:
+        result = self.run_epoch(self._counted(outcomes), training=True)
     self._record(result)
-    self.epoch += 1
+    self.epoch, self._sums = self.epoch + 1, None
     return result
 
 
@@ -1386,13 +1415,15 @@ def train_epoch(self, dataloader, accumulation_steps=1):
 @add_to(Trainer)
 def _open(self, loader):
     """Remember the loader, and give it the position that a checkpoint has for it."""
-    self._loader, position = loader, self._pending.pop("loader", None)
+    self._loader, self._sums, position = loader, None, self._pending.get("loader")
     if position is not None:
         if hasattr(loader, "load_state_dict"):
             loader.load_state_dict(thaw(position["state"], None, ()))
         else:
+            self._pending.pop("epoch_so_far", None)  # that epoch begins anew
             warnings.warn(f"the checkpoint holds the position of a {position['class']}, and this loader has no "
                           "load_state_dict; the order of batches is another", stacklevel=3)  # fmt: skip
+        del self._pending["loader"]  # only now: one that refuses the position may be followed by the right one
 
 
 # %%
@@ -1401,21 +1432,65 @@ def _open(self, loader):
 def _counted(self, outcomes):
     """The same outcomes, without those that were left out; counts batches, and tells whoever waits for them.
 
-    Raises: ValueError if there is an outcome and all were left out.
+    Adds up what a checkpoint in mid-epoch needs. Raises: ValueError if there was a batch and all were left out.
     """
-    read = taken = 0
+    self._sums, self._outcome = {"loss": 0.0, "samples": 0, "batches": 0}, None
+    self._add_first_part()
     for outcome in outcomes:
-        read, self.step = read + 1, self.step + 1
+        self.step += 1
+        self._sums["batches"] += 1
+        is_taken = self.nonfinite != "skip" or math.isfinite(outcome[0])
+        if is_taken:
+            count = sample_count(outcome[2])
+            self._sums["loss"] += outcome[0] * count
+            self._sums["samples"] += count
+            self._outcome = outcome
         if self.callbacks:
             self._tell("on_batch_end")
-        if self.nonfinite == "skip" and not math.isfinite(outcome[0]):
-            continue
-        taken += 1
-        yield outcome
-        if self._progress is not None:
-            self._progress.batch(self, outcome[0])
-    if read and not taken:
+        if is_taken:
+            yield outcome
+            self._outcome = None
+            if self._progress is not None:
+                self._progress.batch(self, outcome[0])
+    if self._sums["batches"] and not self._sums["samples"]:
         raise ValueError(f"train_epoch: in epoch {self.epoch} no batch has a finite loss, so all were left out")
+
+
+# %%
+#| export
+@add_to(Trainer)
+def _epoch_state(self):
+    """What the epoch that runs has added up, the batch in hand included; None between epochs and at their beginning."""
+    if self._sums is None or not self._sums["samples"]:
+        return None
+    scores = copy.deepcopy(self.scores)
+    if self._outcome is not None:
+        scores.update(*self._outcome[1:])
+    return {**self._sums, "norms": list(self._norms), "scores": scores.state_dict()}
+
+
+# %%
+#| export
+@add_to(Trainer)
+def _add_first_part(self):
+    """Begin with what `_epoch_state` was when a checkpoint cut the epoch, if one did."""
+    cut = self._pending.pop("epoch_so_far", None)
+    if cut is not None:
+        self._sums = {name: cut[name] for name in self._sums}
+        self._norms[:0] = cut["norms"]
+        self.scores.load_state_dict(cut["scores"])
+
+
+# %%
+#| export
+@add_to(Trainer)
+def _rest_of_epoch(self, outcomes):
+    """Train on what a checkpoint left of an epoch, perhaps nothing; returns the means over all of that epoch."""
+    try:
+        self.run_epoch(self._counted(outcomes), training=True)
+    except EmptyLoader:
+        pass  # the checkpoint was made after the last batch
+    return EpochResult(self._sums["loss"] / self._sums["samples"], **self.scores.compute())
 
 
 # %%
@@ -1917,12 +1992,12 @@ def state_dict(self):
 def load_state_dict(self, state):
     """Go back to what `state_dict` gave. Raises: ValueError for the state of another run; then nothing is changed."""
     self._check_state(state)
-    before, pending, modes = self._whole_state(), self._pending, self.modes()
+    before, pending, sums, modes = self._whole_state(), self._pending, self._sums, self.modes()
     try:
         self._write_state(state)
     except BaseException:
         self._write_state(before)
-        self._pending = pending
+        self._pending, self._sums = pending, sums
         self.restore_modes(modes)
         raise
 
@@ -1931,10 +2006,12 @@ def load_state_dict(self, state):
 #| export
 @add_to(Trainer)
 def _whole_state(self):
-    """`state_dict`, and the state of what was lent to the Trainer: early stopping, and a loader that has a position."""
-    lent = {"early_stopping": part_state(self.early_stopping)}
-    lent["loader"] = part_state(self._loader) if hasattr(self._loader, "load_state_dict") else None
-    return {**self.state_dict(), **{name: state or self._pending.get(name) for name, state in lent.items()}}
+    """`state_dict`, and the state of what was lent to the Trainer: early stopping, and a loader that has a position,
+    with what the epoch has added up until there. What was loaded and nobody has asked for yet is kept."""
+    lent = {"early_stopping": part_state(self.early_stopping), "loader": None, "epoch_so_far": None}
+    if hasattr(self._loader, "load_state_dict"):
+        lent["loader"], lent["epoch_so_far"] = part_state(self._loader), self._epoch_state()
+    return {**self.state_dict(), **{name: self._pending.get(name) or state for name, state in lent.items()}}
 
 
 # %%
@@ -1973,7 +2050,8 @@ def _write_state(self, state):
     self.history = self._whole_history(state["history"])
     for name in ("epoch", "step", "updates", "skipped", "training_mode"):
         setattr(self, name, state[name])
-    self._pending = {name: state[name] for name in ("early_stopping", "loader") if state.get(name) is not None}
+    lent = ("early_stopping", "loader", "epoch_so_far")
+    self._pending, self._sums = {name: state[name] for name in lent if state.get(name) is not None}, None
     if self.early_stopping is not None:
         write_part(self.early_stopping, self._pending.pop("early_stopping", None), parameters)
 
@@ -2083,7 +2161,14 @@ def warn_of_another_machine(path, there):
 @add_to(Trainer)
 def save_checkpoint(self, path):
     """Write the whole run into one file at `path`; folders are made as needed. After a crash there is the old file or
-    the new one, never a part."""
+    the new one, never a part.
+
+    In the middle of an epoch, in `on_batch_end`, too, if the loader has `state_dict`. Gradients that are being
+    accumulated are not in the file; then there is a warning, for the run will not go on bit for bit.
+    """
+    if self._sums is not None and self._group > 1:
+        warnings.warn(f"{path} is saved while gradients are being accumulated, and these are not in it; save after an "
+                      "epoch to go on bit for bit", stacklevel=2)  # fmt: skip
     tensors = {}
     state = pack(self._whole_state(), "", tensors)
     save_file(path, tensors, {"trainer": 1, "environment": environment(), "state": state})

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['logger', 'EVENTS', 'PLAIN', 'PANELS', 'CosineSchedule', 'StepDecay', 'ExponentialDecay', 'SequentialSchedule',
            'learning_rate_schedule', 'gradient_arrays', 'clip_grad_norm', 'clip_gradients', 'EpochResult', 'call',
-           'as_tensor', 'sample_count', 'batches_of', 'in_groups', 'has_classes', 'Scores', 'named', 'rate_of',
-           'set_rate', 'epoch_line', 'require', 'one_of', 'alias', 'Trainer', 'EarlyStopping', 'freeze', 'thaw', 'pack',
-           'unpack', 'model_state', 'part_state', 'generators_of', 'generator_states', 'write_model', 'write_part',
-           'environment', 'warn_of_another_machine', 'Progress', 'text_plot', 'plot_training_curves', 'LinearWarmup',
-           'BestCheckpoint', 'watched_values', 'StopEarly', 'EpochLog', 'CSVLogger', 'JSONLinesLogger', 'PlotAtEnd',
-           'as_half', 'to_half', 'in_half', 'half_precision', 'LossScaler', 'MixedPrecisionTrainer']
+           'as_tensor', 'sample_count', 'EmptyLoader', 'batches_of', 'in_groups', 'has_classes', 'Scores', 'named',
+           'rate_of', 'set_rate', 'epoch_line', 'require', 'one_of', 'alias', 'Trainer', 'EarlyStopping', 'freeze',
+           'thaw', 'pack', 'unpack', 'model_state', 'part_state', 'generators_of', 'generator_states', 'write_model',
+           'write_part', 'environment', 'warn_of_another_machine', 'Progress', 'text_plot', 'plot_training_curves',
+           'LinearWarmup', 'BestCheckpoint', 'watched_values', 'StopEarly', 'EpochLog', 'CSVLogger', 'JSONLinesLogger',
+           'PlotAtEnd', 'as_half', 'to_half', 'in_half', 'half_precision', 'LossScaler', 'MixedPrecisionTrainer']
 
 # %% siblings
 from .metrics import Accuracy, extract_numpy_data, get_tensor_value
@@ -195,10 +195,14 @@ def sample_count(targets):
     return shape[0] if shape else 1
 
 
+class EmptyLoader(ValueError):
+    """There was no batch to read."""
+
+
 def batches_of(loader):
     """The pairs (inputs, targets) of `loader`, an iterable or a function that makes one, as Tensors.
 
-    Raises: ValueError if there is no batch, or where a batch is not a pair.
+    Raises: EmptyLoader, a ValueError, if there is no batch; ValueError where a batch is not a pair.
     """
     batch = None
     for batch in loader if hasattr(loader, "__iter__") or not callable(loader) else loader():
@@ -206,7 +210,7 @@ def batches_of(loader):
             raise ValueError(f"a batch is a pair (inputs, targets), and the loader gave one of {len(batch)} parts")
         yield as_tensor(batch[0]), as_tensor(batch[1])
     if batch is None:
-        raise ValueError(
+        raise EmptyLoader(
             f"the loader is empty, it gave no batch: {loader!r:.80}; an iterator or generator can be read only once, "
             "so give a list, a loader, or a function that makes a new one"
         )
@@ -267,6 +271,26 @@ class Scores:
             value = self.sums[name] / self.samples if name in self.sums else metric.compute()
             values[name] = value.tolist() if isinstance(value, np.ndarray) else float(value)
         return values
+
+    def _counters(self):
+        """Name -> object that adds up."""
+        return {"": self.accuracy, **{name: part for name, part in self.metrics.items() if name not in self.sums}}
+
+    def state_dict(self):
+        """What was added up so far, as copies."""
+        counters = {name: part_state(part) for name, part in self._counters().items()}
+        return {
+            "samples": self.samples,
+            "sums": dict(self.sums),
+            "counts_classes": self.counts_classes,
+            "counters": counters,
+        }
+
+    def load_state_dict(self, state):
+        self.samples, self.counts_classes = state["samples"], state["counts_classes"]
+        self.sums.update(state["sums"])
+        for name, part in self._counters().items():
+            write_part(part, state["counters"].get(name), ())
 
 
 def named(metrics):
@@ -379,7 +403,8 @@ class Trainer:
         self.epoch, self.step, self.updates, self.skipped, self.stop_training = 0, 0, 0, 0, False
         self.history = {name: [] for name in self._history_names()}
         self.scores, self._norms, self._progress, self._loader, self._pending = None, [], None, None, {}
-        self._broken, self._warned, self._first_step, self._batch = None, None, 0, 0
+        self._broken, self._warned, self._batch = None, None, 0
+        self._sums, self._outcome, self._group = None, None, 1  # of the epoch that runs: see `_epoch_state`
 
     def _check_parts(self):
         require(self.model, "model", "forward")
@@ -417,7 +442,7 @@ class Trainer:
     def loss(self, predictions, targets):
         """`mean_loss` of a batch that is being trained on; remembers where it is not finite, for `clip`."""
         loss = self.mean_loss(predictions, targets)
-        value, self._batch = get_tensor_value(loss), self.step - self._first_step
+        value, self._batch = get_tensor_value(loss), self._sums["batches"] if self._sums else 0
         if not math.isfinite(value) and self._broken is None:
             self._broken = f"{self._place()}: the loss is {value}"
         return loss
@@ -575,49 +600,90 @@ class Trainer:
         if self._progress is not None:
             self._progress.start(self.epoch, dataloader)
         self._tell("on_epoch_start")
-        self.training_mode, self._norms, self._broken, self._warned, self._first_step = True, [], None, None, self.step
+        self.training_mode, self._norms, self._group = True, [], accumulation_steps
+        self._broken = self._warned = None
         batches = batches_of(dataloader)
         if accumulation_steps > 1:
             outcomes = self.accumulate(batches, accumulation_steps)
         else:
             outcomes = ((*self.train_step(inputs, targets), targets) for inputs, targets in batches)
-        result = self.run_epoch(self._counted(outcomes), training=True)
+        if "epoch_so_far" in self._pending:
+            result = self._rest_of_epoch(outcomes)
+        else:
+            result = self.run_epoch(self._counted(outcomes), training=True)
         self._record(result)
-        self.epoch += 1
+        self.epoch, self._sums = self.epoch + 1, None
         return result
 
     # %% 07-c067
     def _open(self, loader):
         """Remember the loader, and give it the position that a checkpoint has for it."""
-        self._loader, position = loader, self._pending.pop("loader", None)
+        self._loader, self._sums, position = loader, None, self._pending.get("loader")
         if position is not None:
             if hasattr(loader, "load_state_dict"):
                 loader.load_state_dict(thaw(position["state"], None, ()))
             else:
+                self._pending.pop("epoch_so_far", None)  # that epoch begins anew
                 warnings.warn(f"the checkpoint holds the position of a {position['class']}, and this loader has no "
                               "load_state_dict; the order of batches is another", stacklevel=3)  # fmt: skip
+            del self._pending["loader"]  # only now: one that refuses the position may be followed by the right one
 
     # %% 07-c068
     def _counted(self, outcomes):
         """The same outcomes, without those that were left out; counts batches, and tells whoever waits for them.
 
-        Raises: ValueError if there is an outcome and all were left out.
+        Adds up what a checkpoint in mid-epoch needs. Raises: ValueError if there was a batch and all were left out.
         """
-        read = taken = 0
+        self._sums, self._outcome = {"loss": 0.0, "samples": 0, "batches": 0}, None
+        self._add_first_part()
         for outcome in outcomes:
-            read, self.step = read + 1, self.step + 1
+            self.step += 1
+            self._sums["batches"] += 1
+            is_taken = self.nonfinite != "skip" or math.isfinite(outcome[0])
+            if is_taken:
+                count = sample_count(outcome[2])
+                self._sums["loss"] += outcome[0] * count
+                self._sums["samples"] += count
+                self._outcome = outcome
             if self.callbacks:
                 self._tell("on_batch_end")
-            if self.nonfinite == "skip" and not math.isfinite(outcome[0]):
-                continue
-            taken += 1
-            yield outcome
-            if self._progress is not None:
-                self._progress.batch(self, outcome[0])
-        if read and not taken:
+            if is_taken:
+                yield outcome
+                self._outcome = None
+                if self._progress is not None:
+                    self._progress.batch(self, outcome[0])
+        if self._sums["batches"] and not self._sums["samples"]:
             raise ValueError(f"train_epoch: in epoch {self.epoch} no batch has a finite loss, so all were left out")
 
     # %% 07-c069
+    def _epoch_state(self):
+        """What the epoch that runs has added up, the batch in hand included; None between epochs and at their beginning."""
+        if self._sums is None or not self._sums["samples"]:
+            return None
+        scores = copy.deepcopy(self.scores)
+        if self._outcome is not None:
+            scores.update(*self._outcome[1:])
+        return {**self._sums, "norms": list(self._norms), "scores": scores.state_dict()}
+
+    # %% 07-c070
+    def _add_first_part(self):
+        """Begin with what `_epoch_state` was when a checkpoint cut the epoch, if one did."""
+        cut = self._pending.pop("epoch_so_far", None)
+        if cut is not None:
+            self._sums = {name: cut[name] for name in self._sums}
+            self._norms[:0] = cut["norms"]
+            self.scores.load_state_dict(cut["scores"])
+
+    # %% 07-c071
+    def _rest_of_epoch(self, outcomes):
+        """Train on what a checkpoint left of an epoch, perhaps nothing; returns the means over all of that epoch."""
+        try:
+            self.run_epoch(self._counted(outcomes), training=True)
+        except EmptyLoader:
+            pass  # the checkpoint was made after the last batch
+        return EpochResult(self._sums["loss"] / self._sums["samples"], **self.scores.compute())
+
+    # %% 07-c072
     def _record(self, result):
         """Add a row for the epoch that was just trained."""
         finite = [norm for norm in self._norms if math.isfinite(norm)]
@@ -627,14 +693,14 @@ class Trainer:
         for name, values in self.history.items():
             values.append(row.get(name, math.nan))
 
-    # %% 07-c070
+    # %% 07-c073
     def _metric_row(self, part, result):
         """The metrics in `result` under the names of the history, `part` being train or val."""
         first = next(iter(named(self.metrics)), "accuracy")
         others = {f"{part}_{name}": value for name, value in result.items() if name != "loss"}
         return {f"{part}_metric": result[first], **others}
 
-    # %% 07-c071
+    # %% 07-c074
     def record_validation(self, result):
         """Put what `validate_epoch` gave into the last row of the history."""
         for name, value in {"val_loss": result["loss"], **self._metric_row("val", result)}.items():
@@ -678,27 +744,29 @@ class Trainer:
         state["history"] = copy.deepcopy(self.history)
         return state
 
-    # %% 07-c093
+    # %% 07-c096
     def load_state_dict(self, state):
         """Go back to what `state_dict` gave. Raises: ValueError for the state of another run; then nothing is changed."""
         self._check_state(state)
-        before, pending, modes = self._whole_state(), self._pending, self.modes()
+        before, pending, sums, modes = self._whole_state(), self._pending, self._sums, self.modes()
         try:
             self._write_state(state)
         except BaseException:
             self._write_state(before)
-            self._pending = pending
+            self._pending, self._sums = pending, sums
             self.restore_modes(modes)
             raise
 
-    # %% 07-c094
+    # %% 07-c097
     def _whole_state(self):
-        """`state_dict`, and the state of what was lent to the Trainer: early stopping, and a loader that has a position."""
-        lent = {"early_stopping": part_state(self.early_stopping)}
-        lent["loader"] = part_state(self._loader) if hasattr(self._loader, "load_state_dict") else None
-        return {**self.state_dict(), **{name: state or self._pending.get(name) for name, state in lent.items()}}
+        """`state_dict`, and the state of what was lent to the Trainer: early stopping, and a loader that has a position,
+        with what the epoch has added up until there. What was loaded and nobody has asked for yet is kept."""
+        lent = {"early_stopping": part_state(self.early_stopping), "loader": None, "epoch_so_far": None}
+        if hasattr(self._loader, "load_state_dict"):
+            lent["loader"], lent["epoch_so_far"] = part_state(self._loader), self._epoch_state()
+        return {**self.state_dict(), **{name: self._pending.get(name) or state for name, state in lent.items()}}
 
-    # %% 07-c095
+    # %% 07-c098
     def _check_state(self, state):
         names = ("model", "optimizer", "scheduler", "generators", "history", "epoch", "step", "updates", "training_mode")
         missing = [name for name in (*names, "skipped") if name not in state]
@@ -718,7 +786,7 @@ class Trainer:
         if problems:
             raise ValueError("; ".join(problems))
 
-    # %% 07-c096
+    # %% 07-c099
     def _write_state(self, state):
         parameters = self.parameters()
         write_model(self.model, state["model"], parameters)
@@ -729,25 +797,33 @@ class Trainer:
         self.history = self._whole_history(state["history"])
         for name in ("epoch", "step", "updates", "skipped", "training_mode"):
             setattr(self, name, state[name])
-        self._pending = {name: state[name] for name in ("early_stopping", "loader") if state.get(name) is not None}
+        lent = ("early_stopping", "loader", "epoch_so_far")
+        self._pending, self._sums = {name: state[name] for name in lent if state.get(name) is not None}, None
         if self.early_stopping is not None:
             write_part(self.early_stopping, self._pending.pop("early_stopping", None), parameters)
 
-    # %% 07-c097
+    # %% 07-c100
     def _whole_history(self, saved):
         """A copy of the saved history, with NaN under names that only this Trainer has."""
         rows = len(saved["epoch"])
         return {name: list(saved.get(name, [math.nan] * rows)) for name in dict.fromkeys([*saved, *self.history])}
 
-    # %% 07-c102
+    # %% 07-c105
     def save_checkpoint(self, path):
         """Write the whole run into one file at `path`; folders are made as needed. After a crash there is the old file or
-        the new one, never a part."""
+        the new one, never a part.
+
+        In the middle of an epoch, in `on_batch_end`, too, if the loader has `state_dict`. Gradients that are being
+        accumulated are not in the file; then there is a warning, for the run will not go on bit for bit.
+        """
+        if self._sums is not None and self._group > 1:
+            warnings.warn(f"{path} is saved while gradients are being accumulated, and these are not in it; save after an "
+                          "epoch to go on bit for bit", stacklevel=2)  # fmt: skip
         tensors = {}
         state = pack(self._whole_state(), "", tensors)
         save_file(path, tensors, {"trainer": 1, "environment": environment(), "state": state})
 
-    # %% 07-c103
+    # %% 07-c106
     def load_checkpoint(self, path):
         """Go on from a file of `save_checkpoint`, bit for bit on the same machine; warns where that cannot be promised.
 
@@ -762,7 +838,7 @@ class Trainer:
             raise ValueError(f"{path} does not fit this Trainer: {error}; nothing was changed") from error
         warn_of_another_machine(path, info["environment"])
 
-    # %% 07-c107
+    # %% 07-c110
     def _begin_fit(self, train, val, epochs, verbose, early_stopping):
         for name, loader in (("train", train), ("val", val)):
             if epochs > 1 and isinstance(loader, Iterator):
@@ -776,27 +852,27 @@ class Trainer:
         self._progress = Progress(self.epoch + epochs) if verbose else None
         self._before_fit = autograd.enabled, self.modes()
 
-    # %% 07-c108
+    # %% 07-c111
     def watch_with(self, early_stopping):
         """Let checkpoints hold `early_stopping`, and give it the state that one has for it; None changes nothing."""
         if early_stopping is not None:
             self.early_stopping = early_stopping
             write_part(early_stopping, self._pending.pop("early_stopping", None), ())
 
-    # %% 07-c109
+    # %% 07-c112
     def _end_fit(self):
         if self._progress is not None:
             self._progress.close()
             self._progress = None
         self._tell("on_fit_end")
 
-    # %% 07-c110
+    # %% 07-c113
     def is_best(self, name):
         """Whether the last entry of `history[name]` is lower than all before it."""
         *earlier, last = self.history[name]
         return last < min((value for value in earlier if not math.isnan(value)), default=math.inf)
 
-    # %% 07-c111
+    # %% 07-c114
     def finish_epoch(self, stop=False):
         """Tell everybody that an epoch is over; returns whether training ends here, by `stop` or by a callback."""
         text = epoch_line(self.history)
@@ -806,7 +882,7 @@ class Trainer:
         self._tell("on_epoch_end")
         return bool(stop or self.stop_training)
 
-    # %% 07-c112
+    # %% 07-c115
     def interrupted(self):
         """After Ctrl-C: put right what it may have cut off half way, and say what there is."""
         autograd.enabled, modes = self._before_fit
@@ -892,7 +968,7 @@ class EarlyStopping:
         self.best_loss, self.counter = state["best_loss"], state["counter"]
         self.best_params = copy.deepcopy(state["best_params"])
 
-# %% 07-c083
+# %% 07-c086
 PLAIN = (type(None), bool, int, float, str)
 
 
@@ -990,7 +1066,7 @@ _THAW = {
     "$generator": _thaw_generator,
 }
 
-# %% 07-c084
+# %% 07-c087
 def pack(value, path, tensors):
     """`value` with every array moved into the dictionary `tensors`, under the path that leads to it."""
     if isinstance(value, np.ndarray | np.generic):
@@ -1017,7 +1093,7 @@ def unpack(value, tensors):
         return {key: unpack(part, tensors) for key, part in value.items()}
     return [unpack(part, tensors) for part in value] if isinstance(value, list) else value
 
-# %% 07-c087
+# %% 07-c090
 def model_state(model):
     """Name -> copy of the array: the model's `state_dict`, and for a model without one its parameters by position."""
     if hasattr(model, "state_dict") and hasattr(model, "load_state_dict"):
@@ -1046,7 +1122,7 @@ def generator_states(model):
     """The states of `generators_of(model)`, plain values."""
     return [freeze(generator.bit_generator.state, {}) for generator in generators_of(model)]
 
-# %% 07-c088
+# %% 07-c091
 def write_model(model, state, parameters):
     """Write what `model_state` gave into the same parameters."""
     if hasattr(model, "state_dict") and hasattr(model, "load_state_dict"):
@@ -1066,7 +1142,7 @@ def write_part(part, saved, parameters):
     else:
         _thaw_object({"$object": saved["class"], "attributes": saved["attributes"]}, part, parameters)
 
-# %% 07-c100
+# %% 07-c103
 def environment():
     """What the last bits of a result depend on, apart from the program."""
     processor = platform.processor() or platform.machine()
@@ -1081,7 +1157,7 @@ def environment():
         "threads": next((number for number in threads if number), str(os.cpu_count())),
     }
 
-# %% 07-c101
+# %% 07-c104
 def warn_of_another_machine(path, there):
     """Warn the caller's caller where `there`, the `environment()` of a checkpoint, is not that of this machine."""
     here = environment()
@@ -1089,7 +1165,7 @@ def warn_of_another_machine(path, there):
     if other:
         warnings.warn(f"{path}: {'; '.join(other)}; the run goes on, but not bit for bit", stacklevel=3)
 
-# %% 07-c106
+# %% 07-c109
 class Progress:
     """What `fit` shows: a bar over the batches, where tqdm is installed and somebody looks, and a line an epoch."""
 
@@ -1120,7 +1196,7 @@ class Progress:
         self.close()
         print(f"epoch {epoch}/{self.last}  {text}")
 
-# %% 07-c119
+# %% 07-c122
 PANELS = {
     "loss": ("train_loss", "val_loss"),
     "metric": ("train_metric", "val_metric"),
@@ -1146,7 +1222,7 @@ def text_plot(title, curves, width=60, height=7):
     legend = "  ".join(f"{mark} {name}" for mark, name in zip("*o+x", points))
     return "\n".join([f"{title}: {legend}", *(f"{label} |{''.join(row)}" for label, row in zip(labels, grid))])
 
-# %% 07-c120
+# %% 07-c123
 def plot_training_curves(history, save_path=None):
     """Draw a history, 2 x 2: loss, metric, learning rate, gradient norm by epoch. Returns the four axes.
 
@@ -1190,7 +1266,7 @@ class LinearWarmup:
     def get_lr(self, epoch):
         return self.schedule.get_lr(epoch) * min((epoch + 1) / self.warmup_epochs, 1.0)
 
-# %% 07-c167
+# %% 07-c170
 class BestCheckpoint:
     """Callback: `trainer.save_checkpoint(path)` whenever `history[monitor]` is better than in all epochs before.
 
@@ -1222,7 +1298,7 @@ def watched_values(trainer, name, who):
         raise ValueError(f"{who}: the history has no {name!r}; it has {', '.join(trainer.history)}")
     return trainer.history[name]
 
-# %% 07-c171
+# %% 07-c174
 class StopEarly:
     """Callback: ends `fit` when `early_stopping`, asked with `history[monitor]`, says so.
 
@@ -1246,7 +1322,7 @@ class StopEarly:
         if self.restore_best and best is not None:
             write_model(trainer.model, best, trainer.parameters())
 
-# %% 07-c172
+# %% 07-c175
 class EpochLog:
     """Callback: a file with a row for each epoch of the history, whole at any time. A subclass says in which form.
 
@@ -1324,7 +1400,7 @@ class PlotAtEnd:
 
             plt.close(axes[0, 0].figure)
 
-# %% 07-c175
+# %% 07-c178
 def as_half(x):
     """`x` rounded to float16, in the type of `x`; what is too large becomes inf. Integers stay as they are."""
     if x.dtype.kind != "f":
@@ -1341,7 +1417,7 @@ def to_half(x, *, scale=1.0):
 
 autograd.rules["to_half"] = lambda g, y, x, scale=1.0: as_half(g * scale)
 
-# %% 07-c176
+# %% 07-c179
 @contextlib.contextmanager
 def in_half(model):
     """While it is open, every Parameter of `model` stands rounded to float16 in its place; gradients go to itself."""
@@ -1372,7 +1448,7 @@ def half_precision(model, inputs, scale=1.0):
             x = to_half(layer(x))
         return to_half(layers[-1](x), scale=scale)
 
-# %% 07-c180
+# %% 07-c183
 class LossScaler:
     """A scale for gradients in float16 that follows them: halved after an overflow, doubled after a while without one.
 
@@ -1401,7 +1477,7 @@ class LossScaler:
             self.scale *= self.growth_factor
             self.good_steps = 0
 
-# %% 07-c184
+# %% 07-c187
 class MixedPrecisionTrainer(Trainer):
     """A Trainer that computes as if in float16, with weights and optimizer in float32, and scales gradients.
 
