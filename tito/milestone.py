@@ -41,6 +41,18 @@ class Attempt:
     remarks: list = field(default_factory=list)
 
     @property
+    def settings(self):
+        """Those of `milestone.toml`; what stands there under [with.NAME] counts when the runs used the data NAME."""
+        settings, used = self.milestone.settings, self.results[0].get("data") if self.results else None
+        return {**settings, **settings.get("with", {}).get(used, {})}
+
+    @property
+    def budget(self):
+        """Seconds for all seeds; before the first has said which data it used, the most that any data are given."""
+        others = () if self.results else self.settings.get("with", {}).values()
+        return max([self.settings["seconds"], *(other["seconds"] for other in others)])
+
+    @property
     def metrics(self):
         return [result["metric"] for result in self.results]
 
@@ -51,17 +63,18 @@ class Attempt:
 
     @property
     def reached(self):
-        return self.metric >= self.milestone.settings["at_least"]
+        return self.metric >= self.settings["at_least"]
 
     @property
     def recorded(self):
         return self.reached and not self.trial
 
     def as_json(self):
-        settings = self.milestone.settings
+        settings = self.settings
         return {
             "milestone": self.milestone.slug,
             "title": self.milestone.title,
+            "data": settings["data"],
             "metric_name": settings["metric"],
             "metric": finite(self.metric),
             "at_least": settings["at_least"],
@@ -180,13 +193,13 @@ def attempt(workspace, milestone, seed=None, short=False, say=None):
 def _train(course, outcome, stage, seed, say):
     """Run one seed within what is left of the time; adds its result."""
     milestone = outcome.milestone
-    limit = PATIENCE * milestone.settings["seconds"]
+    limit = PATIENCE * outcome.budget
     started = time.perf_counter()
     arguments = {"seed": seed, "short": outcome.short}
     event = _call(course, milestone, stage, "run", arguments, limit - outcome.seconds, say)
     outcome.seconds += time.perf_counter() - started
     if event["status"] == "timeout" or outcome.seconds > limit:
-        budget = milestone.settings["seconds"]
+        budget = outcome.budget
         raise TitoError(
             f"milestone {milestone.label} was stopped at seed {seed} after {outcome.seconds:.1f} s; "
             f"its budget is {budget:g} s, and {PATIENCE} times that is the end",

@@ -1,5 +1,8 @@
 """Convolutions on all ten digits, beside the network with hidden layers of 1986: more right, with fewer weights."""
 
+from functools import cache
+from typing import NamedTuple
+
 import numpy as np
 
 import tinytorch
@@ -11,22 +14,42 @@ from tinytorch.core.optimizers import SGD, Adam
 from tinytorch.core.spatial import Conv2d, MaxPool2d
 from tinytorch.core.tensor import Tensor
 from tinytorch.core.training import CosineSchedule, Trainer
-from tinytorch.datasets import digits_split, load_digits
+from tinytorch.datasets import DatasetError, digits_split, load_digits, load_mnist
 
 MAPS, HIDDEN, CLASSES = (16, 32), 64, 10
-EPOCHS, SHORT_EPOCHS = 20, 2
-BATCH = 32
 EXAMPLES = 10  # images in the row of mistakes
 SHOWN = 16  # kernels, and maps
 
 
-def data():
-    """(images (N, 1, H, W) with ink between 0 and 1, labels (N,), training indices, test indices).
+class Data(NamedTuple):
+    """Images (N, 1, H, W) with ink from 0 to `full`, labels (N,), and the indices of both parts."""
 
-    The only place that knows which data these are; both networks fit square images of any size that 4 divides.
+    name: str
+    images: np.ndarray
+    full: int
+    labels: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+
+    def ink(self, rows):
+        """The images of these rows, between 0 and 1, float32."""
+        return self.images[rows] / np.float32(self.full)
+
+
+@cache
+def data():
+    """MNIST where this machine has it, else the digits that come with the course.
+
+    Both networks fit square images of any size that 4 divides.
     """
-    images, labels = load_digits()
-    return (images[:, None] / 16, labels, *digits_split())
+    try:
+        (images, labels), (more, others) = (load_mnist(split, download=False) for split in ("train", "test"))
+    except DatasetError:
+        images, labels = load_digits()
+        return Data("digits", images[:, None], 16, labels, *digits_split())
+    count = len(images) + len(more)
+    parts = np.arange(len(images)), np.arange(len(images), count)
+    return Data("mnist", np.concatenate([images, more])[:, None], 255, np.concatenate([labels, others]), *parts)
 
 
 def convolutional(size):
@@ -45,17 +68,19 @@ def hidden_layers(size):
     return Sequential(*first, Linear(HIDDEN, HIDDEN), Tanh(), Linear(HIDDEN, CLASSES))
 
 
-NETWORKS = {  # how each is made and trained; the second as in milestone 03
-    "convolutional": (convolutional, Adam, {}, 0.005, 0.0001),
-    "hidden_layers": (hidden_layers, SGD, {"momentum": 0.9}, 0.1, 0.001),
+NETWORKS = {"convolutional": (convolutional, Adam, {}), "hidden_layers": (hidden_layers, SGD, {"momentum": 0.9})}
+SETTINGS = {  # by data: epochs, those of the short mode, batch, first and last rate of each network
+    "digits": {"epochs": (20, 2), "batch": 32, "convolutional": (0.005, 0.0001), "hidden_layers": (0.1, 0.001)},
+    "mnist": {"epochs": (3, 1), "batch": 64, "convolutional": (0.004, 0.0001), "hidden_layers": (0.05, 0.001)},
 }
 
 
-def batches(images, labels, indices, rng=None):
-    """The images[indices] and their labels as a list of batches, in random order where there is an `rng`."""
-    order = indices if rng is None else rng.permutation(indices)
-    parts = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    return [(Tensor(images[part]), Tensor(labels[part])) for part in parts]
+def batches(rows, size, rng=None, change=lambda images: images):
+    """The images of these rows and their labels in batches, in random order where there is an `rng`."""
+    order = rows if rng is None else rng.permutation(rows)
+    for start in range(0, len(order), size):
+        part = order[start : start + size]
+        yield Tensor(change(data().ink(part))), Tensor(data().labels[part])
 
 
 def moved(images):
@@ -70,18 +95,24 @@ def train(name, seed, epochs):
 
     The test images are looked at after each epoch for the curves; nothing is chosen by what is seen there.
     """
-    images, labels, train_indices, test_indices = data()
-    make, optimizer, options, rate, last_rate = NETWORKS[name]
+    settings, (make, optimizer, options) = SETTINGS[data().name], NETWORKS[name]
+    rate, last_rate = settings[name]
     tinytorch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    model = make(images.shape[-1])
+    model = make(data().images.shape[-1])
     steps = optimizer(model.parameters(), lr=rate, **options)
     trainer = Trainer(model, steps, CrossEntropyLoss(), CosineSchedule(rate, last_rate, epochs))
-    test = batches(images, labels, test_indices)
-    history = trainer.fit(lambda: batches(images, labels, train_indices, rng), test, epochs=epochs, verbose=False)
+
+    def train_batches():
+        return batches(data().train, settings["batch"], rng)
+
+    def test_batches(**change):
+        return batches(data().test, 256, **change)
+
+    history = trainer.fit(train_batches, test_batches, epochs=epochs, verbose=False)
     return model, {
-        "accuracy": trainer.evaluate(test)[1],
-        "moved": trainer.evaluate(batches(moved(images), labels, test_indices))[1],
+        "accuracy": history["val_accuracy"][-1],
+        "moved": trainer.evaluate(test_batches(change=moved))[1],
         "parameters": sum(p.size for p in model.parameters()),
         "history": {curve: history[curve] for curve in ("train_loss", "val_loss", "val_accuracy")},
     }
@@ -89,15 +120,15 @@ def train(name, seed, epochs):
 
 def mistakes_of(model):
     """The test images that were taken for another digit, with the probability of the guess; the surest first."""
-    images, labels, _, test_indices = data()
+    rows, softmax = data().test, Softmax(dim=1)
     with no_grad():
-        p = Softmax(dim=1)(model(Tensor(images[test_indices]))).data  # (N, 10)
-    guesses, right = p.argmax(axis=1), labels[test_indices]
+        p = np.concatenate([softmax(model(x)).data for x, _ in batches(rows, 256)])  # (N, 10)
+    guesses, right = p.argmax(axis=1), data().labels[rows]
     wrong = np.flatnonzero(guesses != right)
     wrong = wrong[np.argsort(-p[wrong, guesses[wrong]], kind="stable")]
     return [
         {
-            "image": np.round(images[test_indices[i], 0], 4).tolist(),
+            "image": np.round(data().ink(rows[i])[0], 4).tolist(),
             "digit": int(right[i]),
             "guess": int(guesses[i]),
             "probability": float(p[i, guesses[i]]),
@@ -108,8 +139,7 @@ def mistakes_of(model):
 
 def first_layer(model):
     """The first kernels, the first test image, and what ReLU leaves of its feature maps, as nested lists."""
-    images, _, _, test_indices = data()
-    image = images[test_indices[:1]]
+    image = data().ink(data().test[:1])
     with no_grad():
         maps = model[:2](Tensor(image)).data[0]
     kernels = model[0].weight.data[:, 0]
@@ -118,14 +148,16 @@ def first_layer(model):
 
 def run(seed=0, short=False, report=print):
     """Train and test both networks once. The result holds numbers, lists and dictionaries only."""
-    epochs = SHORT_EPOCHS if short else EPOCHS
+    epochs = SETTINGS[data().name]["epochs"][short]
+    report(f"seed {seed}: {len(data().train):,} images of {data().name} to learn from")
     model, ours = train("convolutional", seed, epochs)
     _, other = train("hidden_layers", seed, epochs)
-    report(f"seed {seed}: convolutional {ours['accuracy']:.3f} right with {ours['parameters']:,} parameters,")
+    report(f"  convolutional {ours['accuracy']:.3f} right with {ours['parameters']:,} parameters,")
     report(f"  hidden layers {other['accuracy']:.3f} with {other['parameters']:,}, after {epochs} epochs")
     report(f"  the same digits one pixel to the right: {ours['moved']:.3f} and {other['moved']:.3f}")
     return {
         "metric": ours["accuracy"],
+        "data": data().name,
         "seed": seed,
         "convolutional": ours,
         "hidden_layers": other,

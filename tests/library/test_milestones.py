@@ -31,6 +31,14 @@ def quiet(line):
     """For what a run reports where nobody looks."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def only_what_comes_with_the_course(tmp_path_factory):
+    """No larger data, whatever this machine has: they would take minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINYTORCH_DATA", str(tmp_path_factory.mktemp("no-data")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def runs():
     """`run` of a milestone with seed 0, each made once and in full."""
@@ -189,3 +197,50 @@ def test_batches_hold_each_image_once_with_its_label():
     order = np.random.default_rng(0).permutation(train)
     np.testing.assert_array_equal(seen, images[order].reshape(-1, 64))
     np.testing.assert_array_equal(right, labels[order])
+
+
+# --- 04: convolutions ---
+
+CNN = "04_1998_cnn"
+
+
+def test_convolutions_read_more_with_fewer_parameters(runs):
+    result = runs(CNN)
+    ours, other = result["convolutional"], result["hidden_layers"]
+    assert (ours["parameters"], other["parameters"]) == (6090, 8970) and result["data"] == "digits"
+    assert ours["accuracy"] == result["metric"] > other["accuracy"] > 0.96
+    assert other["accuracy"] == pytest.approx(runs(MLP)["metric"], abs=0.01), "it is the network of milestone 03"
+    assert other["moved"] < ours["moved"] < 0.8, "both lose much when the digits move by one pixel"
+
+
+def test_mistakes_are_mistakes_and_the_surest_come_first(runs):
+    result = runs(CNN)
+    mistakes, errors = result["mistakes"], (1 - result["metric"]) * 360
+    assert len(mistakes) == min(10, round(errors))
+    assert all(mistake["digit"] != mistake["guess"] for mistake in mistakes)
+    sure = [mistake["probability"] for mistake in mistakes]
+    assert sure == sorted(sure, reverse=True)
+    assert np.shape(result["kernels"]) == (16, 3, 3) and np.shape(result["maps"]) == (16, 8, 8)
+    assert np.min(result["maps"]) == 0, "after ReLU"
+
+
+def test_images_of_another_size_are_read_where_they_are(tmp_path):
+    milestone = load(CNN)
+    images, labels = load_digits()
+    large = images.repeat(3, axis=1).repeat(3, axis=2).astype(np.uint8)
+    large = np.pad(large * 15, ((0, 0), (2, 2), (2, 2)))  # (N, 28, 28), up to 240: in MNIST's form
+    parts = {"train": (large[:1437], labels[:1437]), "test": (large[1437:], labels[1437:])}
+    milestone.load_mnist = lambda split, download: parts[split]  # the real files have digests, and take minutes
+    results = [milestone.run(0, True, quiet)]
+    result = results[0]
+    assert result["data"] == "mnist" and result["metric"] > 0.7
+    assert result["convolutional"]["parameters"] == 20_490 < result["hidden_layers"]["parameters"] == 55_050
+    milestone.draw(results, str(tmp_path / "picture.png"))
+    assert (tmp_path / "picture.png").stat().st_size > 20_000
+
+
+def test_a_moved_image_loses_one_column():
+    x = np.arange(12.0).reshape(1, 1, 3, 4)
+    moved = load(CNN).moved(x)
+    np.testing.assert_array_equal(moved[..., 1:], x[..., :-1])
+    assert not moved[..., 0].any()

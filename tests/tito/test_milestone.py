@@ -75,6 +75,20 @@ def nothing_kept(tito):
     return not events(tito) and not (tito.work / "milestones").exists() and not list(stage.iterdir())
 
 
+def test_larger_data_have_a_bar_and_a_budget_of_their_own(built):
+    path = built.course / "milestones" / "01_1900_sum" / "milestone.toml"
+    run = (path.parent / "run.py").read_text()
+    run_py(built, run.replace('{"metric": float(right.mean()),', '{"metric": float(right.mean()), "data": "big",'))
+    with open(path, "a") as file:
+        file.write('[with.big]\ndata = "big numbers"\nat_least = 2.0\nseconds = 77\n')
+    answer = built("milestone", "run", "1", code=1)
+    assert "needed 2, 1 short" in answer.flat and "of a budget of 77 s" in answer.flat
+    assert "with big numbers" in answer.flat
+    run_py(built, run)
+    answer = built("milestone", "run", "1")
+    assert "of a budget of 77 s" not in answer.flat and "big" not in answer.flat
+
+
 def test_a_milestone_waits_for_its_modules(student):
     answer = student("milestone", "run", "1", code=2)
     assert "needs modules not built yet: 01 double, 02 square" in answer.flat

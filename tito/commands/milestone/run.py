@@ -37,7 +37,7 @@ def _say(text):
 
 def score_lines(outcome):
     """What was measured, against what was asked for."""
-    milestone, settings = outcome.milestone, outcome.milestone.settings
+    milestone, settings = outcome.milestone, outcome.settings
     name, least = settings["metric"], settings["at_least"]
     measured = f"{name} {outcome.metric:.3f}, needed {least:g}"
     if outcome.metric < least:
@@ -47,6 +47,8 @@ def score_lines(outcome):
     word = report.word("note" if outcome.trial else "ok" if outcome.reached else "failed")
     lines = [f"{word}  {milestone.label} {milestone.title}", measured]
     lines.append(f"{outcome.seconds:.1f} s of a budget of {settings['seconds']:g} s")
+    if settings["data"] != milestone.settings["data"]:
+        lines.append(f"with {settings['data']}")
     if outcome.trial:
         lines.append("a trial: nothing is recorded")
     if outcome.borrowed:
