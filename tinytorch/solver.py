@@ -21,7 +21,7 @@ from tinytorch.checkpoint import load as load_file
 from tinytorch.checkpoint import save as save_file
 from tinytorch.core.activations import relu
 from tinytorch.core.autograd import no_grad
-from tinytorch.core.layers import Module, linear
+from tinytorch.core.layers import Dropout, Module, linear
 from tinytorch.core.losses import class_indices, cross_entropy
 from tinytorch.core.metrics import Accuracy, extract_numpy_data, get_tensor_value
 from tinytorch.core.optimizers import check_options
@@ -43,6 +43,7 @@ from tinytorch.random import default_generator
 __all__ = ["ModuleAdapter", "Networks", "Solver"]
 
 _PARTS = ("X_train", "y_train", "X_val", "y_val")
+_NORMALIZATIONS = {None: None, "batch": "batch", "batchnorm": "batch", "layer": "layer", "layernorm": "layer"}
 
 
 def _whole(name, value, least):
@@ -82,6 +83,15 @@ def _with_gradients(loss, weights, reg):
     return loss.item(), gradients
 
 
+def _known_normalization(name):
+    """ "batch", "layer" or None. Raises: ValueError that lists the known ones."""
+    if name not in _NORMALIZATIONS:
+        raise ValueError(f"Networks: normalization is {name!r:.60}; it is None, 'batch' or 'layer'")
+    if _NORMALIZATIONS[name] is not None:
+        import tinytorch.core.spatial  # noqa: F401  module 09 may not be built, and is not needed otherwise
+    return _NORMALIZATIONS[name]
+
+
 class Networks:
     """A classifier of affine layers with a ReLU after each but the last: scores = relu(... relu(X W1 + b1)) WL + bL.
 
@@ -89,13 +99,28 @@ class Networks:
     weight_scale: standard deviation of the first weights, drawn from a normal distribution. Biases start at 0.
     reg: strength of the penalty 0.5 * reg * sum(W**2), over all weights and no bias.
     dtype: np.float32 or np.float64, of the parameters and of all that is computed.
-    rng: where the first weights come from; without it they come from tinytorch's default generator.
+    rng: where the first weights come from, and what is dropped; without it tinytorch's default generator.
+    normalization: "batch" or "layer", between each hidden layer and its ReLU, or None.
+    dropout: the probability with which each value after a ReLU is dropped while training.
 
     params: name -> array: W1 (input_dim, hidden), b1 (hidden,), ..., WL (hidden, num_classes), bL (num_classes,).
-        W is (in, out), and the weight of a `Linear` is (out, in).
+        W is (in, out), and the weight of a `Linear` is (out, in). With normalization also scale and shift of each
+        hidden layer, gamma1 (hidden,), beta1 (hidden,), ...
+    buffers: name -> array: running_mean1, running_var1, ..., the running values of batch normalization.
     """
 
-    def __init__(self, input_dim, hidden_dim, num_classes, weight_scale=1e-3, reg=0.0, dtype=np.float32, rng=None):
+    def __init__(
+        self,
+        input_dim,
+        hidden_dim,
+        num_classes,
+        weight_scale=1e-3,
+        reg=0.0,
+        dtype=np.float32,
+        rng=None,
+        normalization=None,
+        dropout=0.0,
+    ):
         hidden = list(hidden_dim) if hasattr(hidden_dim, "__iter__") else [hidden_dim]
         named = [("input_dim", input_dim), *(("hidden_dim", size) for size in hidden), ("num_classes", num_classes)]
         sizes = [_whole(f"Networks: {name}", size, 1) for name, size in named]
@@ -103,19 +128,26 @@ class Networks:
             raise ValueError(f"Networks: dtype is {np.dtype(dtype)}; it must be float32 or float64")
         scale, rng = _not_negative("Networks: weight_scale", weight_scale), _generator("Networks", rng)
         self.input_dim, self.num_layers, self.dtype = sizes[0], len(sizes) - 1, np.dtype(dtype)
-        self.reg, self.params = _not_negative("Networks: reg", reg), {}
+        self.reg, self.rng, self.params, self.buffers = _not_negative("Networks: reg", reg), rng, {}, {}
+        self.normalization, self._dropout = _known_normalization(normalization), Dropout(dropout, rng)
         for i, shape in enumerate(pairwise(sizes), 1):
             self.params[f"W{i}"] = (scale * rng.normal(size=shape)).astype(self.dtype)
             self.params[f"b{i}"] = np.zeros(shape[1], self.dtype)
+        for i, size in enumerate(sizes[1:-1] if self.normalization else (), 1):
+            ones, zeros = np.ones(size, self.dtype), np.zeros(size, self.dtype)
+            self.params |= {f"gamma{i}": ones, f"beta{i}": zeros}
+            if self.normalization == "batch":
+                self.buffers |= {f"running_mean{i}": zeros.copy(), f"running_var{i}": ones.copy()}
 
     def loss(self, X, y=None):
         """Without `y` the scores, an array (N, num_classes); else the loss, a float, and name -> gradient array.
 
         X: (N, ...), flattened to (N, input_dim). y: class indices (N,), or probabilities (N, num_classes).
-        The loss is the mean cross-entropy plus the penalty.
+        The loss is the mean cross-entropy plus the penalty. With `y` the network is being trained: values are dropped,
+        and batch normalization goes by the batch; without, it is in use.
         """
         weights = {name: self._weight(w, requires_grad=y is not None) for name, w in self.params.items()}
-        scores = self._scores(self._rows(X), weights)
+        scores = self._scores(self._rows(X), weights, training=y is not None)
         if y is None:
             return scores.data
         loss, gradients = _with_gradients(cross_entropy(scores, y), weights, self.reg)
@@ -136,14 +168,30 @@ class Networks:
             )
         return Tensor(x.reshape(len(x), features), dtype=self.dtype)
 
-    def _scores(self, x, weights):
+    def _scores(self, x, weights, training):
         for i in range(1, self.num_layers):
-            x = self._hidden(linear(x, weights[f"W{i}"], weights[f"b{i}"]))
+            x = linear(x, weights[f"W{i}"], weights[f"b{i}"])
+            x = self._dropped(relu(self._normalised(i, x, weights, training)), training)
         return linear(x, weights[f"W{self.num_layers}"], weights[f"b{self.num_layers}"])
 
-    def _hidden(self, x):
-        """What stands between an affine layer and the next: the place for anything besides a ReLU."""
-        return relu(x)
+    def _normalised(self, i, x, weights, training):
+        """The values of hidden layer `i` before the ReLU."""
+        if self.normalization is None:
+            return x
+        from tinytorch.core.spatial import batch_norm, layer_norm
+
+        scale, shift = weights[f"gamma{i}"], weights[f"beta{i}"]
+        if self.normalization == "layer":
+            return layer_norm(x, x.shape[1], scale, shift)
+        names = f"running_mean{i}", f"running_var{i}"
+        running = [Tensor(self.buffers[name], dtype=self.dtype) for name in names]
+        y = batch_norm(x, *running, scale, shift, training)
+        self.buffers |= {name: tensor.data for name, tensor in zip(names, running)}
+        return y
+
+    def _dropped(self, x, training):
+        self._dropout.training = training
+        return self._dropout(x)
 
 
 class _Arrays(Mapping):

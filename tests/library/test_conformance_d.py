@@ -29,6 +29,7 @@ RULES = ("sgd", "sgd_momentum", "rmsprop", "adam")
 NETWORKS = {
     **{"input_dim": inspect.Parameter.empty, "hidden_dim": inspect.Parameter.empty},
     **{"num_classes": inspect.Parameter.empty, "weight_scale": 1e-3, "reg": 0.0, "dtype": np.float32, "rng": None},
+    **{"normalization": None, "dropout": 0.0},
 }
 SOLVER = {
     **{"model": inspect.Parameter.empty, "data": inspect.Parameter.empty, "update_rule": "sgd", "optim_config": {}},

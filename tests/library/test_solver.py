@@ -176,6 +176,76 @@ def test_inputs_that_do_not_fit():
         network().loss(X[:2], [0, 3])
 
 
+@pytest.mark.parametrize("kind", ["batch", "layer"])
+def test_gradients_with_normalization_are_the_slopes_and_those_of_pytorch(kind):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
+    rng = np.random.default_rng(3)
+    net = Networks(6, [5, 4], 3, 0.5, reg=0.2, dtype=np.float64, rng=rng, normalization=kind)
+    for w in net.params.values():
+        w += 0.1 * rng.normal(size=w.shape)
+    loss, gradients = net.loss(X[:9], Y[:9])
+    assert gradients.keys() == net.params.keys() >= {"gamma1", "beta1", "gamma2", "beta2"}
+    for name, w in net.params.items():
+        slopes = numeric_gradient(lambda _: net.loss(X[:9], Y[:9])[0], w)
+        np.testing.assert_allclose(gradients[name], slopes, rtol=1e-5, atol=1e-7, err_msg=name)
+    p = {name: torch.tensor(w) for name, w in net.params.items()}
+    h = torch.tensor(X[:9].reshape(-1, 6), dtype=torch.float64)
+    for i in (1, 2):
+        h = h @ p[f"W{i}"] + p[f"b{i}"]
+        normal = torch.nn.functional
+        if kind == "layer":
+            h = normal.layer_norm(h, h.shape[1:], p[f"gamma{i}"], p[f"beta{i}"])
+        else:
+            h = normal.batch_norm(h, None, None, p[f"gamma{i}"], p[f"beta{i}"], training=True)
+        h = torch.relu(h)
+    expected = torch.nn.functional.cross_entropy(h @ p["W3"] + p["b3"], torch.tensor(Y[:9]))
+    expected = expected + 0.1 * sum((p[f"W{i}"] ** 2).sum() for i in (1, 2, 3))
+    assert loss == pytest.approx(expected.item(), rel=1e-10), "scale and shift are not penalised"
+
+
+def test_batch_normalization_keeps_running_values_and_uses_them_without_targets():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
+    net = network(normalization="batchnorm", dtype=np.float64)
+    assert net.buffers.keys() == {f"running_{what}{i}" for what in ("mean", "var") for i in (1, 2)}
+    before = {name: array.copy() for name, array in net.buffers.items()}
+    net.loss(X)
+    assert all(np.array_equal(net.buffers[name], before[name]) for name in before), "scores alone change nothing"
+    twin = torch.nn.BatchNorm1d(8, dtype=torch.float64)
+    for rows in (slice(0, 30), slice(30, 60)):
+        net.loss(X[rows], Y[rows])
+        twin(torch.tensor(X[rows].reshape(-1, 6) @ net.params["W1"] + net.params["b1"]))
+    for name, array in (("running_mean1", twin.running_mean), ("running_var1", twin.running_var)):
+        np.testing.assert_allclose(net.buffers[name], array.numpy(), rtol=1e-10)
+    np.testing.assert_allclose(net.loss(X[:1]), net.loss(X)[:1], rtol=1e-10), "one sample does not see the others"
+
+
+def test_dropout_drops_only_while_training():
+    net = network(dropout=0.5)
+    assert np.array_equal(net.loss(X), net.loss(X)) and net.loss(X, Y)[0] != net.loss(X, Y)[0]
+    whole, p = network(), 0.5
+    assert np.array_equal(net.loss(X), whole.loss(X)), "in use nothing is dropped"
+    losses = [net.loss(X, Y)[0] for _ in range(300)]
+    assert np.mean(losses) == pytest.approx(whole.loss(X, Y)[0], rel=0.2), f"what is left is divided by {p}"
+    one, two = (network(dropout=0.5, seed=4).loss(X, Y)[0] for _ in range(2))
+    assert one == two, "the generator says what is dropped"
+
+
+def test_what_normalization_and_dropout_cannot_be():
+    with pytest.raises(ValueError, match="normalization is 'group'; it is None, 'batch' or 'layer'"):
+        network(normalization="group")
+    with pytest.raises(ValueError, match="p is 1.5"):
+        network(dropout=1.5)
+
+
+def test_tiny_weights_start_with_batch_normalization():
+    inputs, labels, train, _ = digits()
+    data = {"X_train": inputs[train], "y_train": labels[train], "X_val": inputs[train], "y_val": labels[train]}
+    net = Networks(64, [64, 64], 10, rng=np.random.default_rng(0), normalization="batch")
+    run = Solver(net, data, "sgd", {"learning_rate": 0.1}, batch_size=32, num_epochs=3, verbose=False, rng=RNG)
+    run.train()
+    assert run.best_val_acc > 0.9, "the scale of the weights does not reach the next layer"
+
+
 def test_tiny_weights_do_not_start_in_three_layers_and_larger_ones_do():
     """Scores shrink by weight_scale in each layer, and so do the gradients on their way back: only b3 gets one."""
     inputs, labels, train, test = digits()
@@ -801,6 +871,8 @@ MODELS = {
     "networks": network,
     "module": with_dropout,
     "own generator": lambda: with_dropout(0, np.random.default_rng(5)),
+    "batch norm": lambda: network(normalization="batch", dropout=0.3),
+    "layer norm": lambda: network(normalization="layer", dropout=0.3),
 }
 
 
@@ -895,7 +967,7 @@ def test_checkpoints_are_files_at_exactly_these_paths(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"digits_epoch_{k}" for k in (1, 2, 3)]
     tensors, info = checkpoint.load(tmp_path / "digits_epoch_3")
     assert info["solver"] == 1 and tensors["params.W1"].shape == (6, 8)
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises((pickle.UnpicklingError, ValueError)):
         pickle.loads((tmp_path / "digits_epoch_3").read_bytes())
 
 
