@@ -1639,6 +1639,19 @@ for batch in (2, 32):
 # %% [markdown]
 # Of two numbers only their order is left: one becomes 1 and the other -1. The network trains on that, and in use, with
 # the running values, it meets numbers that it has never seen.
+#
+# ### Beside PyTorch
+#
+# Names, arguments and the names in a state dict are PyTorch's, and so are the values, to rounding. Deliberate
+# differences:
+#
+# | | PyTorch | here |
+# |---|---|---|
+# | `flatten(x)` | from dimension 0 on | from dimension 1 on, like `nn.Flatten`: the batch stays |
+# | equal largest values | pooling gives the first all, `max()` over all of a Tensor shares | the same |
+# | nan in a window of a max pooling | its place gets the gradient | no place does |
+# | memory of a result | (N, C, H, W), unless `channels_last` | the batch innermost, a view |
+# | `groups`, `padding="same"`, `ceil_mode`, `track_running_stats=False` | there | not there |
 
 # %% [markdown]
 # ## Part 6. Module test
