@@ -1031,12 +1031,12 @@ def disk_run(seed, callbacks=(), prefetch=0):
 class SaveOnce:
     """Saves a checkpoint after batch number `step` of the whole run."""
 
-    def __init__(self, step, path):
-        self.step, self.path = step, path
+    def __init__(self, step, file):
+        self.step, self.file = step, file
 
     def on_batch_end(self, trainer):
         if trainer.step == self.step:
-            trainer.save_checkpoint(self.path)
+            trainer.save_checkpoint(self.file)
 
 
 def flat_weights(trainer):
