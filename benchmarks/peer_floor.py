@@ -246,6 +246,115 @@ class Adam:
             np.subtract(p, scratch, p)
 
 
+class Lstm:
+    """Time first, blocks i, f, g, o; weights of i, f and o are halved once, so that one tanh makes all gates."""
+
+    def __init__(self, work):
+        self.parameters = [p.copy() for p in work.parameters]
+        self.slopes = [np.empty_like(p) for p in self.parameters]
+        self.batches, self.lr, self.clip = cycle(work.batches), work.lr, work.clip
+        T, B, D, H = work.length, work.batch, work.inputs, work.hidden
+        self.half = np.repeat(np.array([0.5, 0.5, 1, 0.5], dtype=np.float32), H)
+        self.shift, self.k = 1 - self.half, 2 * self.half - 1
+        self.x, self.scaled_ih, self.across = room(T, B, D), room(D, 4 * H), room(H, 4 * H)
+        self.bias, self.ones = room(4 * H), np.ones(T * B, dtype=np.float32)
+        self.gates, self.da, self.product = room(T, B, 4 * H), room(T, B, 4 * H), room(B, 4 * H)
+        self.h, self.c = (np.zeros((T + 1, B, H), dtype=np.float32) for _ in range(2))  # the first states are 0
+        self.squashed = room(T, B, H)
+        self.dh, self.dc, self.scratch = room(B, H), room(B, H), room(B, H)
+        self.scores, self.delta = room(B, work.classes), room(B, work.classes)
+        self.column, self.rows, self.scale = room(B, 1), np.arange(B), np.float32(1 / B)
+
+    def step(self):
+        x, y = next(self.batches)
+        self.forward(x)
+        loss = cross_entropy(self.scores, y, self.delta, self.column, self.rows, self.scale)
+        self.backward()
+        self.update()
+        return loss
+
+    def parts(self, a):
+        H = self.h.shape[2]
+        return a[:, :H], a[:, H : 2 * H], a[:, 2 * H : 3 * H], a[:, 3 * H :]
+
+    def forward(self, x):
+        weight_ih, weight_hh, bias_ih, bias_hh, weight, bias = self.parameters
+        np.copyto(self.x, x.transpose(1, 0, 2))
+        np.multiply(weight_ih.T, self.half, self.scaled_ih)
+        np.multiply(weight_hh.T, self.half, self.across)
+        np.add(bias_ih, bias_hh, self.bias)
+        np.multiply(self.bias, self.half, self.bias)
+        rows = self.gates.reshape(-1, len(self.bias))
+        np.matmul(self.x.reshape(len(rows), -1), self.scaled_ih, rows)
+        np.add(rows, self.bias, rows)
+        for t, a in enumerate(self.gates):
+            self.read(t, a)
+        np.matmul(self.h[-1], weight.T, self.scores)
+        np.add(self.scores, bias, self.scores)
+
+    def read(self, t, a):
+        np.matmul(self.h[t], self.across, self.product)
+        np.add(a, self.product, a)
+        np.tanh(a, a)
+        np.multiply(a, self.half, a)
+        np.add(a, self.shift, a)
+        i, f, g, o = self.parts(a)
+        c = self.c[t + 1]
+        np.multiply(f, self.c[t], c)
+        np.multiply(i, g, self.scratch)
+        np.add(c, self.scratch, c)
+        np.tanh(c, self.squashed[t])
+        np.multiply(o, self.squashed[t], self.h[t + 1])
+
+    def backward(self):
+        _, weight_hh, _, _, weight, _ = self.parameters
+        np.matmul(self.delta.T, self.h[-1], self.slopes[4])
+        np.add.reduce(self.delta, 0, None, self.slopes[5])
+        np.matmul(self.delta, weight, self.dh)
+        self.dc.fill(0)
+        for t in reversed(range(len(self.gates))):
+            self.read_back(t)
+            if t:
+                np.matmul(self.da[t], weight_hh, self.dh)
+        rows = self.da.reshape(len(self.ones), -1)
+        np.matmul(rows.T, self.x.reshape(len(rows), -1), self.slopes[0])
+        np.matmul(rows.T, self.h[:-1].reshape(len(rows), -1), self.slopes[1])
+        np.matmul(self.ones, rows, self.slopes[2])
+        self.slopes[3][:] = self.slopes[2]
+
+    def read_back(self, t):
+        gates, dh, dc, scratch, squashed = self.gates[t], self.dh, self.dc, self.scratch, self.squashed[t]
+        (i, f, g, o), (di, df, dg, do) = self.parts(gates), self.parts(self.da[t])
+        np.multiply(dh, squashed, do)
+        np.multiply(squashed, squashed, scratch)
+        np.subtract(1, scratch, scratch)
+        np.multiply(scratch, o, scratch)
+        np.multiply(scratch, dh, scratch)
+        np.add(dc, scratch, dc)
+        np.multiply(dc, g, di)
+        np.multiply(dc, self.c[t], df)
+        np.multiply(dc, i, dg)
+        np.multiply(dc, f, dc)
+        np.add(gates, self.k, self.product)
+        np.multiply(self.da[t], self.product, self.da[t])
+        np.subtract(1, gates, self.product)
+        np.multiply(self.da[t], self.product, self.da[t])
+
+    def update(self):
+        norm = sum(float(np.vdot(g, g)) for g in self.slopes) ** 0.5
+        factor = min(1.0, self.clip / norm)
+        for p, g in zip(self.parameters, self.slopes):
+            np.multiply(g, factor, g)
+            p -= self.lr * g
+
+    def gradients(self):
+        return self.slopes
+
+
+def room(*shape):
+    return np.empty(shape, dtype=np.float32)
+
+
 class Convolution:
     def __init__(self, work):
         (N, _, H, W), (weight, bias) = work.shape, work.parameters

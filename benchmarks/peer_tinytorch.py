@@ -7,8 +7,10 @@ from tinytorch.core.autograd import no_grad
 from tinytorch.core.layers import Flatten, Linear, Sequential
 from tinytorch.core.losses import CrossEntropyLoss
 from tinytorch.core.optimizers import SGD, Adam
+from tinytorch.core.recurrent import LSTM
 from tinytorch.core.spatial import Conv2d, MaxPool2d
 from tinytorch.core.tensor import Tensor
+from tinytorch.core.training import clip_grad_norm
 
 
 class Classifier:
@@ -49,6 +51,21 @@ class Cnn(Classifier):
             layers += [Conv2d(before, after, 3, padding=1), ReLU(), MaxPool2d(2)]
         layers += [Flatten(), Linear(work.features, work.classes)]
         super().__init__(work, layers, Adam, betas=work.betas, eps=work.eps)
+
+
+class Lstm(Classifier):
+    def __init__(self, work):
+        super().__init__(work, [LSTM(work.inputs, work.hidden, work.classes)], SGD)
+        self.clip = work.clip
+
+    def step(self):
+        x, y = next(self.batches)
+        self.optimizer.zero_grad()
+        loss = self.loss_fn(self.model(x), y)
+        loss.backward()
+        clip_grad_norm(self.model.parameters(), self.clip)
+        self.optimizer.step()
+        return loss.item()
 
 
 class Convolution:

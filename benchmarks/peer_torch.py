@@ -52,6 +52,34 @@ class Cnn(Classifier):
         super().__init__(work, layers, torch.optim.Adam, betas=work.betas, eps=work.eps)
 
 
+class LastState(torch.nn.Module):
+    """An LSTM whose last state is classified."""
+
+    def __init__(self, work):
+        super().__init__()
+        self.lstm = torch.nn.LSTM(work.inputs, work.hidden, batch_first=True)
+        self.head = torch.nn.Linear(work.hidden, work.classes)
+
+    def forward(self, x):
+        _, (h, _) = self.lstm(x)
+        return self.head(h[0])
+
+
+class Lstm(Classifier):
+    def __init__(self, work):
+        super().__init__(work, [LastState(work)], torch.optim.SGD)
+        self.clip = work.clip
+
+    def step(self):
+        x, y = next(self.batches)
+        self.optimizer.zero_grad()
+        loss = self.loss_fn(self.model(x), y)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        self.optimizer.step()
+        return loss.item()
+
+
 class Convolution:
     def __init__(self, work):
         self.layer = torch.nn.Conv2d(work.shape[1], work.out, 3, padding=1)

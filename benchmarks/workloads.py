@@ -152,9 +152,44 @@ class Convolution:
         return np.random.default_rng(1).random(self.shape, dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class Lstm:
+    """A step of training: an LSTM reads sequences, its last state is classified; clipped gradients, plain SGD."""
+
+    title: str
+    inputs: int  # numbers at each step of a sequence
+    hidden: int
+    length: int  # of the sequences
+    classes: int
+    batch: int
+    target: Target
+    steps: int
+    lr: float = 0.5
+    clip: float = 0.1  # so low that it clips
+    parts: int = 1
+
+    @cached_property
+    def parameters(self):
+        """Weights (4 * hidden, inputs) and (4 * hidden, hidden), two biases, weight and bias of the last layer."""
+        rng, rows = np.random.default_rng(0), 4 * self.hidden
+        shapes = [(rows, self.inputs), (rows, self.hidden), (rows,), (rows,), (self.classes, self.hidden)]
+        bound = 1 / np.sqrt(self.hidden)
+        return [rng.uniform(-bound, bound, shape).astype(np.float32) for shape in (*shapes, (self.classes,))]
+
+    @cached_property
+    def batches(self):
+        """Pairs of sequences (batch, length, inputs) and class indices (batch,)."""
+        rng = np.random.default_rng(1)
+        shape = (self.batch, self.length, self.inputs)
+        return [
+            (rng.normal(size=shape).astype(np.float32), rng.integers(0, self.classes, self.batch)) for _ in range(8)
+        ]
+
+
 WORKLOADS = {
     "A": Mlp("MLP 784-256-128-10, batch 64, step", (784, 256, 128, 10), 64, Target(1.25, 1.10), steps=40),
     "B": Cnn("CNN 28x28, 16 and 32 maps, batch 64, step", 28, (16, 32), 10, 64, Target(1.4, 1.15), steps=8),
+    "C": Lstm("LSTM 32 to 128, T=50, batch 32, step", 32, 128, 50, 10, 32, Target(1.4, 1.15), steps=8),
     "E": Chain("chain on shape (8,), operation", 8, 500, Target(4.0, 2.7, "us"), steps=10),
     "F": Convolution("conv 3x3 forward, 8x3x32x32 to 16", (8, 3, 32, 32), 16, Target(1.5, 0.65), steps=200),
     "G": Mlp("digits 64-64-64-10, batch 32, step", (64, 64, 64, 10), 32, Target(1.7, 1.4), steps=440, digits=True),

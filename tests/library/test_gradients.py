@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinytorch.core
-from tinytorch.core import activations, losses, spatial
+from tinytorch.core import activations, losses, recurrent, spatial
 from tinytorch.core.activations import Activation
 from tinytorch.core.layers import Dropout, Flatten, Linear, Maxout, Module, Parameter, Sequential
 from tinytorch.core.losses import CrossEntropyLoss
@@ -620,6 +620,55 @@ def test_values_and_gradients_are_those_of_pytorch(name, data):
             np.testing.assert_allclose(got, theirs, rtol=rtol, atol=atol)
 
 
+def by_steps(torch, step, x, state, mask, *weights):
+    """The states of all times (k, T + 1, B, H), by one of PyTorch's cells."""
+    states = [state]
+    for t in range(x.shape[1]):
+        new = step(x[:, t], states[-1], *weights)
+        if mask is not None:
+            new = [torch.where(torch.as_tensor(mask[t]), b, a) for a, b in zip(states[-1], new)]
+        states.append(new)
+    return torch.stack([torch.stack(list(part)) for part in zip(*states)])
+
+
+def read_in_order(draw, gates, kept):
+    """Inputs of a whole sequence, and a mask or none."""
+    B, T, D, H = (draw(st.integers(low, 3)) for low in (0, 1, 1, 1))
+    shapes = [(B, T, D), *[(B, H)] * kept, (gates * H, D), (gates * H, H), (gates * H,), (gates * H,)]
+    x, *others = (draw(leaves(shape)) for shape in shapes)
+    lengths = np.random.default_rng(draw(SEEDS)).integers(0, T + 1, size=B)
+    mask = recurrent.length_mask(lengths, T).T[:, :, None]
+    first = x.values if draw(st.booleans()) else x
+    return (first, *others), draw(st.sampled_from([{}, {"mask": None}, {"mask": mask}]))
+
+
+@case(
+    lambda torch, x, h, *weights, mask=None: by_steps(
+        torch, lambda x, state, *w: [torch.rnn_tanh_cell(x, state[0], *w)], x, [h], mask, *weights
+    )
+)
+def rnn_sequence(draw):
+    return read_in_order(draw, 1, 1)
+
+
+@case(
+    lambda torch, x, h, c, *weights, mask=None: by_steps(
+        torch, lambda x, state, *w: torch.lstm_cell(x, state, *w), x, [h, c], mask, *weights
+    )
+)
+def lstm_sequence(draw):
+    return read_in_order(draw, 4, 2)
+
+
+@case(
+    lambda torch, x, h, *weights, mask=None: by_steps(
+        torch, lambda x, state, *w: [torch.gru_cell(x, state[0], *w)], x, [h], mask, *weights
+    )
+)
+def gru_sequence(draw):
+    return read_in_order(draw, 3, 1)
+
+
 # --- conventions, where central differences do not help ---
 
 
@@ -807,6 +856,14 @@ def test_a_condition_has_the_gradient_zero_of_a_step():
 CLASSES = {}  # name -> (function of nothing that makes one, inputs: floating arrays are leaves)
 TABLE = np.random.default_rng(0).uniform(0.2, 2, size=(4, 3)) * np.array([1.0, -1.0, 1.0])
 IMAGES = distinct(np.random.default_rng(0), (2, 2, 4, 5))
+SEQUENCES = np.random.default_rng(2).normal(size=(2, 4, 3))
+
+
+def both_states(pair):
+    """The two states of an LSTM as one Tensor."""
+    return concatenate(list(pair), dim=1)
+
+
 CLASSES.update(
     Linear=(lambda: Linear(3, 2), [TABLE]),
     Dropout=(lambda: Dropout(0.4), [TABLE]),
@@ -826,6 +883,12 @@ CLASSES.update(
     BatchNorm2d=(lambda: spatial.BatchNorm2d(2), [IMAGES]),
     LayerNorm=(lambda: spatial.LayerNorm((4, 5)), [IMAGES]),
     GroupNorm=(lambda: spatial.GroupNorm(1, 2), [IMAGES]),
+    RNNCell=(lambda: recurrent.RNNCell(3, 2), [TABLE]),
+    LSTMCell=(lambda: Sequential(recurrent.LSTMCell(3, 2), both_states), [TABLE]),
+    GRUCell=(lambda: recurrent.GRUCell(3, 2, 2), [SEQUENCES]),
+    RNN=(lambda: recurrent.RNN(3, 2), [SEQUENCES]),
+    LSTM=(lambda: recurrent.LSTM(3, 2, 3), [SEQUENCES]),
+    GRU=(lambda: recurrent.GRU(3, 2, 1), [SEQUENCES]),
     MeanSquaredError=(losses.MeanSquaredError, [TABLE, TABLE[::-1]]),
     CrossEntropyLoss=(losses.CrossEntropyLoss, [TABLE, np.array([0, 2, 1, 2])]),
     BinaryCrossEntropyLoss=(losses.BinaryCrossEntropyLoss, [TABLE, shares(np.random.default_rng(1), (4, 3))]),

@@ -16,8 +16,9 @@ import tinytorch.core
 from tinytorch.core.activations import GELU, ReLU, Tanh
 from tinytorch.core.layers import Dropout, Flatten, Linear, Maxout, Module, ModuleList, Sequential
 from tinytorch.core.networks import create_mlp
+from tinytorch.core.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from tinytorch.core.spatial import AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, GroupNorm, LayerNorm, MaxPool2d
-from tinytorch.core.tensor import Tensor
+from tinytorch.core.tensor import Tensor, concatenate
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
 nn = torch.nn
@@ -27,6 +28,29 @@ class Twin(NamedTuple):
     ours: Any  # functions of nothing that make a layer
     theirs: Any
     shape: tuple  # of an input
+
+
+class BothStates(nn.Module):
+    """Behind an LSTMCell: its two states as one."""
+
+    def forward(self, pair):
+        return torch.cat(pair, dim=1)
+
+
+def read_by(kind):
+    """One of PyTorch's layers in the form of ours: the last state, or its scores if there is a head."""
+
+    class Reader(kind):
+        def __init__(self, inputs, hidden, classes=None):
+            super().__init__(inputs, hidden, batch_first=True)
+            if classes is not None:
+                self.head = nn.Linear(hidden, classes)
+
+        def forward(self, x):
+            last = super().forward(x)[0][:, -1]
+            return self.head(last) if hasattr(self, "head") else last
+
+    return Reader
 
 
 TWINS = {
@@ -68,6 +92,17 @@ TWINS = {
         lambda: LayerNorm((3, 4), bias=False), lambda: nn.LayerNorm((3, 4), bias=False), (5, 3, 4)
     ),
     "GroupNorm": Twin(lambda: GroupNorm(2, 6), lambda: nn.GroupNorm(2, 6), (3, 6, 4, 2)),
+    "RNNCell": Twin(lambda: RNNCell(3, 4), lambda: nn.RNNCell(3, 4), (4, 3)),
+    "LSTMCell": Twin(
+        lambda: Sequential(LSTMCell(3, 4), lambda pair: concatenate(list(pair), dim=1)),
+        lambda: nn.Sequential(nn.LSTMCell(3, 4), BothStates()),
+        (4, 3),
+    ),
+    "GRUCell": Twin(lambda: GRUCell(3, 4), lambda: nn.GRUCell(3, 4), (4, 3)),
+    "RNN": Twin(lambda: RNN(3, 4), lambda: read_by(nn.RNN)(3, 4), (5, 6, 3)),
+    "LSTM": Twin(lambda: LSTM(3, 4), lambda: read_by(nn.LSTM)(3, 4), (4, 6, 3)),
+    "LSTM with a head": Twin(lambda: LSTM(3, 4, 2), lambda: read_by(nn.LSTM)(3, 4, 2), (5, 6, 3)),
+    "GRU with a head": Twin(lambda: GRU(3, 4, 2), lambda: read_by(nn.GRU)(3, 4, 2), (4, 6, 3)),
     "Sequential for images": Twin(
         lambda: Sequential(
             *(Conv2d(1, 4, 3, padding=1, bias=False), BatchNorm2d(4), ReLU(), MaxPool2d(2)),

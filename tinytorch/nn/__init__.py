@@ -1,6 +1,9 @@
 """Layers, activations and losses under the names that PyTorch gives them; the modules of the course define them.
 
 First values for weights are functions of a shape, `tinytorch.core.layers.kaiming` and its like; there is no `nn.init`.
+Of recurrent networks only the cells are here; their third argument is `output_size`. `RNN`, `LSTM` and `GRU` of
+`tinytorch.core.recurrent` differ from PyTorch's: the batch comes first, they give one Tensor and not a pair, and may
+have a readout. Weights travel both ways.
 """
 
 from tinytorch._lazy import lazy
@@ -11,6 +14,7 @@ _NAMES = {
         *("Conv2d", "MaxPool2d", "AvgPool2d"),
         *("BatchNorm1d", "BatchNorm2d", "LayerNorm", "GroupNorm"),
     ),
+    "tinytorch.core.recurrent": ("RNNCell", "LSTMCell", "GRUCell"),
     "tinytorch.core.activations": ("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "Softmax"),
     "tinytorch.core.losses": (
         *("MSELoss", "CrossEntropyLoss", "BCEWithLogitsLoss"),
