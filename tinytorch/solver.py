@@ -599,8 +599,8 @@ class Solver:
 
     def _write_model(self, params, buffers):
         for own, arrays in ((self.model.params, params), (self._buffers, buffers)):
-            for name, array in arrays.items():
-                own[name] = array.copy()
+            for name, values in arrays.items():
+                own[name] = values.copy()
 
     # all iterations
 

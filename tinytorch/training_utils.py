@@ -349,10 +349,10 @@ def _step(net, loss_fn, X, y, clip_norm, update):
             return value, metric, _left_out(f"the loss is {value}", math.nan)
         gradients = _exact(net, loss) if getattr(loss, "requires_grad", False) else _numerical(net, loss_fn, X, y)
     gradients, norm = this.clip_gradients(gradients, math.inf if clip_norm is None else clip_norm)
-    if not math.isfinite(norm):
-        return value, metric, _left_out(f"the loss is {value:.6g}, and the norm of its gradients {norm}", norm)
-    update(gradients)
-    return value, metric, norm
+    if math.isfinite(norm):
+        update(gradients)
+        return value, metric, norm
+    return value, metric, _left_out(f"the loss is {value:.6g}, and the norm of its gradients {norm}", norm)
 
 
 def _left_out(reason, norm):
@@ -456,8 +456,8 @@ def _lead(optimizer, net, gradients):
         raise ValueError(f"the optimizer, {type(optimizer).__name__}, trains none of the Tensors of "
                          f"{type(net.model).__name__}: {', '.join(gradients)}")  # fmt: skip
     optimizer.zero_grad()
-    for name, tensor in own.items():
-        tensor.grad = this.Tensor(gradients[name], dtype=tensor.dtype)
+    for name, parameter in own.items():
+        parameter.grad = this.Tensor(gradients[name], dtype=parameter.dtype)
     optimizer.step()
 
 

@@ -37,6 +37,7 @@ BESIDE_MODULES = {
     "random",
     "datasets",
     "checkpoint",
+    "_progress",
 }  # of tinytorch, what modules may import besides lower modules
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 

@@ -60,6 +60,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from tinytorch._progress import somebody_looks
 from tinytorch.checkpoint import load as load_file
 from tinytorch.checkpoint import save as save_file
 from tinytorch.core.autograd import no_grad
@@ -2231,8 +2232,7 @@ class Progress:
     """What `fit` shows: a bar over the batches, where tqdm is installed and somebody looks, and a line an epoch."""
 
     def __init__(self, last):
-        notebook = "ipykernel" in sys.modules and find_spec("ipywidgets")
-        self.last, self.bar, self.live = last, None, find_spec("tqdm") and (sys.stderr.isatty() or notebook)
+        self.last, self.bar, self.live = last, None, somebody_looks()
 
     def start(self, epoch, loader):
         if self.live:

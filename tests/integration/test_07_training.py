@@ -322,12 +322,12 @@ class Positioned(list):
 class SaveAt:
     """Saves in the middle of an epoch."""
 
-    def __init__(self, step, path):
-        self.step, self.path = step, path
+    def __init__(self, step, file):
+        self.step, self.file = step, file
 
     def on_batch_end(self, trainer):
         if trainer.step == self.step:
-            trainer.save_checkpoint(self.path)
+            trainer.save_checkpoint(self.file)
 
 
 def test_buffers_and_the_position_of_a_loader_are_kept(tmp_path):

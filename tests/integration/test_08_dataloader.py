@@ -48,12 +48,12 @@ def weights(trainer):
 class SaveAfter:
     """Saves when so many batches of the run are done."""
 
-    def __init__(self, step, path):
-        self.step, self.path = step, path
+    def __init__(self, step, file):
+        self.step, self.file = step, file
 
     def on_batch_end(self, trainer):
         if trainer.step == self.step:
-            trainer.save_checkpoint(self.path)
+            trainer.save_checkpoint(self.file)
 
 
 def test_the_digits_are_learned_from_bytes():

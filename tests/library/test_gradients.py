@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinytorch.core
-from tinytorch.core import activations, losses, recurrent, spatial
+from tinytorch.core import activations, attention, losses, recurrent, spatial
 from tinytorch.core.activations import Activation
 from tinytorch.core.layers import Dropout, Flatten, Linear, Maxout, Module, Parameter, Sequential
 from tinytorch.core.losses import CrossEntropyLoss
@@ -486,6 +486,41 @@ def normalise_last(draw):
     return normalised(draw, (*lead, *last), last), {**options, **draw(st.sampled_from([{}, {"eps": 0.1}]))}
 
 
+def torch_masked_softmax(torch, scores, mask=None):
+    powers = torch.exp(scores) if mask is None else torch.exp(scores) * mask
+    total = powers.sum(dim=-1, keepdim=True)
+    return powers / torch.where(total == 0, 1, total)
+
+
+def mask_of(draw, shape):
+    """A mask that hides about half, now and then whole rows, as an array or a Tensor; or None."""
+    rng = np.random.default_rng(draw(SEEDS))
+    mask = (rng.random(shape) > 0.4) & (rng.random((*shape[:-1], 1)) > 0.2)
+    return draw(st.sampled_from([None, mask, Tensor(mask)]))
+
+
+@case(torch_masked_softmax)
+def masked_softmax(draw):
+    shapes = draw(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=2, min_side=0, max_side=3)).input_shapes
+    T, S = draw(st.integers(0, 3)), draw(st.integers(0, 4))
+    mask = mask_of(draw, (*shapes[1], T, S)) if S else None
+    return (draw(leaves((*shapes[0], T, S))), mask), {}
+
+
+def torch_attend(torch, q, k, v, mask=None):
+    return torch_masked_softmax(torch, q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5, mask) @ v
+
+
+@case(torch_attend)
+def attend(draw):
+    shapes = draw(hnp.mutually_broadcastable_shapes(num_shapes=4, max_dims=2, min_side=0, max_side=2)).input_shapes
+    T, S, d, E = (draw(st.integers(low, 3)) for low in (0, 1, 1, 1))
+    q, k, v = (draw(leaves((*lead, *last))) for lead, last in zip(shapes, ((T, d), (S, d), (S, E))))
+    same = draw(leaves((*shapes[1], S, d)))
+    kinds = [(q, k, v), (q, k, v), (q.values, k, v), (q, k.values, v), (q, k, v.values), (q, same, same)]
+    return (*draw(st.sampled_from(kinds)), mask_of(draw, (*shapes[3], T, S))), {}
+
+
 # --- the two oracles ---
 
 
@@ -889,6 +924,7 @@ CLASSES.update(
     RNN=(lambda: recurrent.RNN(3, 2), [SEQUENCES]),
     LSTM=(lambda: recurrent.LSTM(3, 2, 3), [SEQUENCES]),
     GRU=(lambda: recurrent.GRU(3, 2, 1), [SEQUENCES]),
+    MultiHeadAttention=(lambda: attention.MultiHeadAttention(4, 2), [np.arange(24.0).reshape(2, 3, 4) % 7 / 4]),
     MeanSquaredError=(losses.MeanSquaredError, [TABLE, TABLE[::-1]]),
     CrossEntropyLoss=(losses.CrossEntropyLoss, [TABLE, np.array([0, 2, 1, 2])]),
     BinaryCrossEntropyLoss=(losses.BinaryCrossEntropyLoss, [TABLE, shares(np.random.default_rng(1), (4, 3))]),

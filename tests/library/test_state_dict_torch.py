@@ -14,6 +14,7 @@ import pytest
 
 import tinytorch.core
 from tinytorch.core.activations import GELU, ReLU, Tanh
+from tinytorch.core.attention import MultiHeadAttention
 from tinytorch.core.layers import Dropout, Flatten, Linear, Maxout, Module, ModuleList, Sequential
 from tinytorch.core.networks import create_mlp
 from tinytorch.core.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
@@ -22,6 +23,16 @@ from tinytorch.core.tensor import Tensor, concatenate
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0")
 nn = torch.nn
+
+
+class SelfAttention(nn.MultiheadAttention):
+    """PyTorch's layer, called as ours is: one sequence attends to itself, and the result comes alone."""
+
+    def __init__(self, embed_dim, num_heads, bias=True):
+        super().__init__(embed_dim, num_heads, bias=bias, batch_first=True)
+
+    def forward(self, x):
+        return super().forward(x, x, x, need_weights=False)[0]
 
 
 class Twin(NamedTuple):
@@ -103,6 +114,10 @@ TWINS = {
     "LSTM": Twin(lambda: LSTM(3, 4), lambda: read_by(nn.LSTM)(3, 4), (4, 6, 3)),
     "LSTM with a head": Twin(lambda: LSTM(3, 4, 2), lambda: read_by(nn.LSTM)(3, 4, 2), (5, 6, 3)),
     "GRU with a head": Twin(lambda: GRU(3, 4, 2), lambda: read_by(nn.GRU)(3, 4, 2), (4, 6, 3)),
+    "MultiHeadAttention": Twin(lambda: MultiHeadAttention(6, 2), lambda: SelfAttention(6, 2), (3, 5, 6)),
+    "MultiHeadAttention with one head, without bias": Twin(
+        lambda: MultiHeadAttention(4, 1, bias=False), lambda: SelfAttention(4, 1, bias=False), (2, 3, 4)
+    ),
     "Sequential for images": Twin(
         lambda: Sequential(
             *(Conv2d(1, 4, 3, padding=1, bias=False), BatchNorm2d(4), ReLU(), MaxPool2d(2)),

@@ -453,7 +453,7 @@ def on_small_disk(student):
     """The workspace on a disk of 2 MB."""
     copy = student.work.with_name("copy")
     student.work.rename(copy)
-    with mounted(student.work, "size=2m"):
+    with mounted(student.work, "size=4m"):
         shutil.copytree(copy, student.work, dirs_exist_ok=True)
         yield student
 

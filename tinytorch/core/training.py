@@ -37,6 +37,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .._progress import somebody_looks
 from ..checkpoint import load as load_file
 from ..checkpoint import save as save_file
 from .autograd import no_grad
@@ -1170,8 +1171,7 @@ class Progress:
     """What `fit` shows: a bar over the batches, where tqdm is installed and somebody looks, and a line an epoch."""
 
     def __init__(self, last):
-        notebook = "ipykernel" in sys.modules and find_spec("ipywidgets")
-        self.last, self.bar, self.live = last, None, find_spec("tqdm") and (sys.stderr.isatty() or notebook)
+        self.last, self.bar, self.live = last, None, somebody_looks()
 
     def start(self, epoch, loader):
         if self.live:

@@ -17,8 +17,9 @@ import urllib.error
 import urllib.request
 import zlib
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
+
+from tinytorch._progress import somebody_looks
 
 TIMEOUT = 10  # seconds without a byte
 _PIECE = 1 << 18
@@ -183,8 +184,7 @@ def _opened(source):
 @contextlib.contextmanager
 def _shown(stream, source, length):
     """The same stream; a bar shows what was read of it, where somebody looks and tqdm is there, else one line."""
-    notebook = "ipykernel" in sys.modules and find_spec("ipywidgets")
-    if find_spec("tqdm") and (sys.stderr.isatty() or notebook):
+    if somebody_looks():
         from tqdm.auto import tqdm
 
         name = source.rsplit("/", 1)[-1]

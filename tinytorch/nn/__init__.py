@@ -4,6 +4,8 @@ First values for weights are functions of a shape, `tinytorch.core.layers.kaimin
 Of recurrent networks only the cells are here; their third argument is `output_size`. `RNN`, `LSTM` and `GRU` of
 `tinytorch.core.recurrent` differ from PyTorch's: the batch comes first, they give one Tensor and not a pair, and may
 have a readout. Weights travel both ways.
+`MultiHeadAttention` has the weights of PyTorch's `MultiheadAttention` and not its name, for its masks mean the contrary
+(True may attend), batches come first, and it returns the result alone.
 """
 
 from tinytorch._lazy import lazy
@@ -15,6 +17,7 @@ _NAMES = {
         *("BatchNorm1d", "BatchNorm2d", "LayerNorm", "GroupNorm"),
     ),
     "tinytorch.core.recurrent": ("RNNCell", "LSTMCell", "GRUCell"),
+    "tinytorch.core.attention": ("MultiHeadAttention",),
     "tinytorch.core.activations": ("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "Softmax"),
     "tinytorch.core.losses": (
         *("MSELoss", "CrossEntropyLoss", "BCEWithLogitsLoss"),
