@@ -767,6 +767,17 @@ def test_random_directions_are_unbiased_and_repeatable():
     assert all(np.array_equal(np.asarray(again[0][name]), np.asarray(again[1][name])) for name in exact)
 
 
+def test_the_mean_over_many_directions_is_the_gradient():
+    manual_seed(1)
+    model, x, y = Linear(3, 2), Tensor(np.arange(12.0).reshape(4, 3) / 6), np.array([0, 1, 1, 0])
+    exact = compute_numerical_gradient(model, x, y, CrossEntropyLoss())
+    rng = np.random.default_rng(0)
+    found = compute_numerical_gradient_fast(model, x, y, CrossEntropyLoss(), directions=4000, rng=rng)
+    a, b = (np.concatenate([part[name].ravel() for name in exact]) for part in (found, exact))
+    assert np.linalg.norm(a) / np.linalg.norm(b) == pytest.approx(1, abs=0.05)
+    assert a @ b / (np.linalg.norm(a) * np.linalg.norm(b)) > 0.99
+
+
 def test_more_directions_come_closer_and_the_default_generator_is_used():
     model, x, y = model_and_data()
     loss_fn = CrossEntropyLoss()
