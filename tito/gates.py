@@ -25,6 +25,7 @@ from tito.check import assemble, check, read_fingerprints
 from tito.course import imported_targets
 from tito.errors import CourseError, WorkplaceError
 from tito.explain import fingerprint, names_of, same_fingerprint
+from tito.probe_gates import has_probes, runs_probes
 from tito.variants import load_wrong, solved, with_body
 
 TEST_BUDGET, MEASURE_BUDGET = 2.0, 20.0  # seconds a module, reference
@@ -73,6 +74,17 @@ class Subject:
         """Task id -> its complete cell."""
         return {nb.grade_id(cell): cell for cell in self.complete["cells"] if nb.is_solution(cell)}
 
+    @cached_property
+    def bench(self):
+        """Where probes run; without isolation, for all of it is the authors' own code."""
+        from tito.grading.bench import Bench
+
+        return Bench(self.course, self.module, self.stage, self.complete)
+
+    def close(self):
+        if "bench" in vars(self):
+            self.bench.close()
+
     def run(self, notebook, **options):
         return check(self.course, self.module, self.blank, notebook, self.stage, self.worker, **options)
 
@@ -90,7 +102,11 @@ def subject(course, module, worker):
         lower = [m for m in course.modules if m.number < module.number]
         stage = assemble(course, folder, lower)
         compileall.compile_dir(stage, quiet=2)  # each of hundreds of runs imports it anew
-        yield Subject(course, module, stage, worker)
+        it = Subject(course, module, stage, worker)
+        try:
+            yield it
+        finally:
+            it.close()
 
 
 def inspect(it):
@@ -386,6 +402,8 @@ GATES = (
     runs_stub,
     runs_matrix,
     runs_misconceptions,
+    has_probes,
+    runs_probes,
     nothing_leaks,
 )
 

@@ -1,0 +1,182 @@
+"""Gates on a module's probes: what grading pays for is exactly what is right.
+
+Right but different solutions stand in `tests/alternatives/NN_name.py`, as `RIGHT = [dict(task=, how=, body=)]`.
+"""
+
+import ast
+import re
+import runpy
+from dataclasses import dataclass, field
+
+from tito import notebook as nb
+from tito.errors import CourseError
+from tito.grading import probing
+from tito.variants import with_body
+
+SEEDS = tuple(range(20))
+SEEDS_OF_WRONG = (0, 1, 2)
+ALTERNATIVES_PER_TASK = 3
+RIGHT_WITHIN, WRONG_BEYOND = 0.1, 10.0  # distances in units of the tolerance
+
+
+@dataclass
+class Rates:
+    """What is known of one task's probe: how far right solutions come from failing, and wrong ones from passing."""
+
+    task: str
+    right: int = 0
+    right_passed: int = 0
+    right_worst: float = 0.0
+    wrong: int = 0
+    wrong_failed: int = 0
+    wrong_nearest: float = float("inf")
+    trivial: int = 0
+    trivial_failed: int = 0
+    complaints: list = field(default_factory=list)
+
+    def as_json(self):
+        facts = {key: value for key, value in vars(self).items() if key != "complaints"}
+        return {key: (None if value == float("inf") else value) for key, value in facts.items()}
+
+
+def has_probes(it):
+    """Each graded task has a probe, at least three right but different solutions, and no other task has either."""
+    graded = {task.id for task in it.module.tasks if task.points}
+    probes = set(it.bench.probes.tasks)
+    for task in sorted(graded ^ probes):
+        yield task, "has no probe" if task in graded else "has a probe, and is no graded task"
+    counts = {task: sum(right["task"] == task for right in load_right(it)) for task in graded}
+    for task, count in sorted(counts.items()):
+        if count < ALTERNATIVES_PER_TASK:
+            yield task, f"has {count} right but different solutions; at least {ALTERNATIVES_PER_TASK}"
+
+
+def runs_probes(it):
+    """Probes give the same twice, pass what is right under every seed, and pay nothing for what is wrong or trivial."""
+    yield from same_twice(it)
+    yield from same_as_tests(it)
+    found = {task: rates(it, task) for task in it.bench.probes.tasks if task in it.solutions}
+    for one in found.values():
+        yield from ((one.task, complaint) for complaint in one.complaints)
+    it.found["probes"] = [one.as_json() for one in found.values()]
+
+
+def same_twice(it, seeds=SEEDS):
+    """The reference in another process gives what it gave before."""
+    files = probing.exported_files(it.module, it.complete)
+    it.bench.trusted.close()
+    first = it.bench.reference(*seeds)
+    it.bench.trusted.close()
+    verdicts, _ = it.bench.try_out(files, it.bench.probes.tasks, seeds)
+    for (task, seed), verdict in verdicts.items():
+        if not first.values.get((task, seed)):
+            yield task, f"its probe yields nothing (seed {seed})"
+        elif not verdict.ok:
+            yield task, f"the reference fails its own probe (seed {seed}): {verdict.differences[:1]}"
+
+
+def same_as_tests(it, seed=0):
+    """With one task missing, the probes that fail are those of the tasks whose tests fail: a mark is what a test says."""
+    blanks = {nb.grade_id(cell): cell["source"] for cell in it.blank["cells"] if nb.is_solution(cell)}
+    graded = it.bench.probes.tasks
+    for broken, failing in it.found.get("matrix", {}).items():
+        files = probing.exported_files(it.module, it.variant(broken, blanks[broken]))
+        verdicts, _ = it.bench.try_out(files, graded, [seed])
+        for task in graded:
+            if verdicts[task, seed].ok == (task in failing):
+                word = "passes" if verdicts[task, seed].ok else "fails"
+                yield task, f"without {broken} its probe {word}, and its test does not"
+
+
+def rates(it, task, seeds=SEEDS, seeds_of_wrong=SEEDS_OF_WRONG):
+    """Try every right, wrong and trivial solution of a task on its probe."""
+    found = Rates(task)
+    for right in load_right(it):
+        if right["task"] == task:
+            _try_right(it, found, right, seeds)
+    for wrong in it.wrong:
+        if wrong["task"] == task:
+            _try_wrong(it, found, wrong, seeds_of_wrong)
+    for body in trivial_bodies(it.solutions[task]):
+        found.trivial += 1
+        verdicts = _try(it, task, body, seeds_of_wrong)
+        paid = [seed for (_, seed), verdict in verdicts.items() if verdict.ok]
+        found.trivial_failed += not paid
+        found.complaints += [f"its probe pays for a trivial body ({body!r}, seeds {paid})"] * bool(paid)
+    return found
+
+
+def _try_right(it, found, right, seeds):
+    found.right += 1
+    verdicts = _try(it, found.task, right["body"], seeds)
+    bad = next((verdict for verdict in verdicts.values() if not verdict.ok), None)
+    if bad:
+        reason = bad.differences[0] if bad.differences else bad.error
+        found.complaints.append(f"its probe fails a right solution, {right['how']}: {reason}")
+        return
+    found.right_passed += 1
+    worst = max(verdict.distance for verdict in verdicts.values())
+    found.right_worst = max(found.right_worst, round(worst, 5))
+    if worst > RIGHT_WITHIN:
+        found.complaints.append(f"a right solution, {right['how']}, comes {worst:.2g} of the way to failing")
+
+
+def _try_wrong(it, found, wrong, seeds):
+    found.wrong += 1
+    verdicts = _try(it, found.task, wrong["body"], seeds)
+    passed = [seed for (_, seed), verdict in verdicts.items() if verdict.ok]
+    if passed:
+        found.complaints.append(f"its probe pays for a mistake: {wrong['mistake']} (seeds {passed})")
+        return
+    found.wrong_failed += 1
+    nearest = min(verdict.distance for verdict in verdicts.values())
+    found.wrong_nearest = min(found.wrong_nearest, round(nearest, 2))
+    if nearest < WRONG_BEYOND:
+        found.complaints.append(f"its probe fails a mistake by only {nearest:.2g} tolerances: {wrong['mistake']}")
+
+
+def _try(it, task, body, seeds):
+    """`{(task, seed): Verdict}` of the reference with another body in one task."""
+    notebook = it.variant(task, with_body(it.solutions[task], body))
+    verdicts, _ = it.bench.try_out(probing.exported_files(it.module, notebook), [task], seeds)
+    return verdicts
+
+
+# --- solutions to try ---
+
+
+def load_right(it):
+    """`RIGHT` of the module's alternatives; none where the file is missing."""
+    path = it.course.root / "tests" / "alternatives" / f"{it.module.slug}.py"
+    if not path.exists():
+        return []
+    right = runpy.run_path(str(path)).get("RIGHT")
+    keys = {"task", "how", "body"}
+    if not isinstance(right, list) or any(set(item) != keys for item in right):
+        raise CourseError(path, f"RIGHT is not a list of {sorted(keys)}")
+    return right
+
+
+def trivial_bodies(cell):
+    """Bodies that compute nothing: nothing, None, 0, an argument, an attribute."""
+    tree = ast.parse(nb.code_of(cell["source"]))
+    function = next(
+        (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _holds_region(cell, node)), None
+    )
+    if function is None:
+        return ["pass"]
+    arguments = [a.arg for a in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
+    attributes = sorted(set(re.findall(r"\bself\.[a-z_]\w*\b(?!\()", cell["source"]))) if "self" in arguments else []
+    return ["pass", "return 0", *(f"return {name}" for name in (*arguments, *attributes))]
+
+
+def _holds_region(cell, node):
+    """Whether the solution region stands directly in this function, and in no smaller one."""
+    lines = nb.code_of(cell["source"]).split("\n")
+    begin = next(i for i, line in enumerate(lines, 1) if line.strip() == nb.BEGIN)
+    inner = [
+        n
+        for n in ast.walk(node)
+        if n is not node and isinstance(n, ast.FunctionDef) and n.lineno < begin <= n.end_lineno
+    ]
+    return node.lineno < begin <= node.end_lineno and not inner
