@@ -30,6 +30,11 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"conformance: {counts['passed']} promises kept{others}")
 
 
+def tree(folder):
+    """Every file below a folder with its bytes, to see what a command changed."""
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
 class Tito:
     """Calls `tito` in a process of its own, in a folder, with an environment that knows nothing of the caller's."""
 

@@ -52,6 +52,11 @@ def papers():
 
 
 @pytest.fixture(scope="session")
+def square_papers():
+    return Papers(Course(TINY).modules[1])
+
+
+@pytest.fixture(scope="session")
 def released(tmp_path_factory):
     """A course folder with both modules of the tiny course; not to be changed."""
     folder = tmp_path_factory.mktemp("released") / "room"

@@ -14,6 +14,7 @@ from pathlib import Path
 import filelock
 import pytest
 
+from tests.conftest import tree
 from tests.tito.test_watch import workers_of
 
 IPYNB, PERCENT = "01_double/double.ipynb", "01_double/double.py"
@@ -320,10 +321,6 @@ def test_a_workspace_of_a_newer_version_is_left_alone(student):
         text = student(*command, code=3).flat
         assert "made by tito 9.9 (format 99)" in text and "nothing was changed" in text
     assert tree(student.work) == before
-
-
-def tree(folder):
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": "new"}', "{}", ""])

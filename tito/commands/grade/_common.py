@@ -30,6 +30,14 @@ def place(folder):
     return "" if str(folder) == "." else f" --course {folder}"
 
 
+def taken_lines(taken):
+    """What was done with each thing that was found."""
+    from tito import report
+
+    reasons = ((one, f": {one.why}" if one.why else "") for one in taken)
+    return [report.wrap(f"{one.done:9}  {one.what}{reason}", indent="           ") for one, reason in reasons]
+
+
 def number(points):
     """Points for a person: `5`, `2.5`, and `-` where nobody knows them."""
     return "-" if points is None else f"{points:g}"

@@ -6,14 +6,21 @@ import click
 
 from tito import report
 from tito.commands._common import json_option
-from tito.commands.grade._common import course_option, place, review_lines, room_and_modules, standing_lines
+from tito.commands.grade._common import (
+    course_option,
+    place,
+    review_lines,
+    room_and_modules,
+    standing_lines,
+    taken_lines,
+)
 from tito.errors import UsageError
 
 
 @click.command(help=__doc__)
 @click.argument("module")
 @course_option
-@click.option("--from", "source", type=click.Path(path_type=Path), help="Folder with notebooks, folders or zips.")
+@click.option("--from", "source", type=click.Path(path_type=Path), help="A folder or a zip with submissions.")
 @click.option("--again", is_flag=True, help="Also run what has not changed since it was graded.")
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=60, show_default=True, help="A cell may take.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Submissions side by side; by default at most two.")
@@ -34,10 +41,9 @@ def collect_from(room, released, source):
     """Take in a folder of submissions, and say of each what was done."""
     from tito.grading.collect import collect
 
-    taken = collect(room, released, source) if source else []
-    for one in taken:
-        reason = f": {one.why}" if one.why else ""
-        report.say(report.wrap(f"{one.done:9}  {one.what}{reason}", indent="           "))
+    taken = collect(room, released, [source]) if source else []
+    for line in taken_lines(taken):
+        report.say(line)
     return taken
 
 
