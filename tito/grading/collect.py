@@ -119,7 +119,7 @@ def _unpack(path, folder):
 
 
 def _look(released, path, choosy):
-    """What a file or folder is, and the notebook in it as bytes. choosy: ignored where it holds no cell of the module."""
+    """What a file or folder is, and the notebook in it as bytes. choosy: without a cell of the module it is ignored."""
     try:
         person, data, why = _read(released, path)
         if choosy and not _fits(released, data, path.name):
