@@ -170,6 +170,18 @@ def scores(root, assignment):
         return found
 
 
+def comments(root, assignment):
+    """`{student: {question: what the marker wrote}}`."""
+    found = {}
+    with opened(root) as book:
+        for submission in book.assignment_submissions(assignment):
+            for notebook in submission.notebooks:
+                said = {one.name: one.manual_comment for one in notebook.comments if one.manual_comment}
+                if said:
+                    found.setdefault(submission.student.id, {}).update(said)
+    return found
+
+
 def void(root, assignment, student, cells=None):
     """Take back automatic scores (of all cells by default), so that no 0 or old mark stands for what nobody knows."""
     with opened(root) as book:
