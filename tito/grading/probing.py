@@ -58,18 +58,25 @@ class Probes:
         return self._names.get("judge_" + task.replace("-", "_"))
 
 
-def job(module, files, tasks, seeds, probes="", cells=(), seconds=TASK_SECONDS, wall=None, limits=LIMITS):
-    """What `tito/inside.py` is asked to do."""
-    wall = wall or seconds * (len(tasks) * len(seeds) + len(cells) + 1)
+def job(module, files, tasks, seeds, probes="", cells=(), **options):
+    """What `tito/inside.py` is asked to do with a module's files."""
+    return task_job(files, [f"tinytorch.{target}" for target in module.targets], tasks, seeds, probes, cells, **options)
+
+
+def task_job(files, modules, tasks, seeds, probes="", cells=(), seconds=TASK_SECONDS, limits=LIMITS):
+    """The same for any files. seconds: that importing them, and then each task, may take."""
+    longest = max([seconds, *(cell["seconds"] for cell in cells)])
+    wall = seconds * (len(tasks) * len(seeds) + 1) + sum(cell["seconds"] for cell in cells)
     return {
         "files": files,
-        "modules": [f"tinytorch.{target}" for target in module.targets],
+        "modules": modules,
         "probes": probes,
         "tasks": list(tasks),
         "seeds": list(seeds),
         "cells": list(cells),
         "seconds": seconds,
         "wall": wall,
+        "quiet": 1.2 * longest + 0.5,
         "limits": {**limits, "RLIMIT_CPU": int(wall) + 1},
     }
 
