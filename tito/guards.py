@@ -71,7 +71,10 @@ def landlock_version():
 
 
 def confine_files(read=(), look=(), write=()):
-    """From now on open only what lies below these paths: to read, to list only, to read and write. Raises: Unguarded."""
+    """From now on open only what lies below these paths: to read, only to list, to read and write.
+
+    Raises: Unguarded.
+    """
     version = landlock_version()
     if not version:
         raise Unguarded(errno.ENOSYS, "this kernel has no Landlock")
@@ -162,7 +165,9 @@ def confine_calls():
     if not calls_can_be_confined():
         raise Unguarded(errno.ENOSYS, f"no filter of system calls is known for {sys.platform} {platform.machine()}")
     prctl(PR_SET_NO_NEW_PRIVS, 1)
-    program = b"".join(struct.pack("=HBBI", *step) for step in _filter(*_ARCHITECTURES[platform.machine()], os.getpid()))
+    program = b"".join(
+        struct.pack("=HBBI", *step) for step in _filter(*_ARCHITECTURES[platform.machine()], os.getpid())
+    )
     steps = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(steps))
     pointed_to = ctypes.create_string_buffer(header, len(header))

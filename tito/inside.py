@@ -12,9 +12,9 @@ A job: files ({path below the package's folder: text}, of the module that is gra
 probes (text of a module's probes.py), tasks, seeds (each task runs once with each), cells ([{id, source, seconds}],
 which run after the probes), seconds (that one task may take), wall (that all may take),
 limits ({name of a resource: number}).
-An answer: ended (exit, signal, timeout, stalled, flood or disk), code (of the exit or the signal), frames (text, a line
-of JSON each), seconds, memory (bytes at the most), stale (what could not be removed, else nothing: then this process must
-not be used again). Frames come from the fork, where student code can write them too.
+An answer: ended (exit, signal, timeout, stalled, flood, disk or abandoned), code (of the exit or the signal), frames
+(text, a line of JSON each), seconds, memory (bytes at the most), stale (what could not be removed, else nothing: then
+this process must not be used again). Frames come from the fork, where student code can write them too.
 
 The warm process itself reads no job. For each it forks a supervisor, which reads the job, forks the child that runs it,
 ends what the child left, answers, and is gone. So nothing of one job is in the memory from which the next one starts.
@@ -95,7 +95,7 @@ def _encode_one(value):
     if value is None or isinstance(value, bool):
         return {"plain": value}
     if isinstance(value, str):
-        return {"plain": value[:TEXT_LIMIT]}
+        return {"plain": str.__getitem__(value, slice(TEXT_LIMIT))}
     if not isinstance(value, int | float | np.ndarray | np.generic):
         raise Unplain(f"a {type(value).__name__} is no number, text or array")
     array = np.array(value, order="C", copy=True, subok=False)
@@ -137,16 +137,21 @@ class Package:
         return getattr(self._package, name)
 
 
-def run_probe(function, task, seed, seconds, emit):
-    """Run one probe; a frame for each value it yields, and one at its end."""
+def run_probe(function, task, seed, seconds, room, emit):
+    """Run one probe; a frame for each value it yields, and one at its end. room: bytes that all values may have."""
     import tinytorch
 
     key = {"task": task, "seed": seed}
 
     def run():
         draws = Draws([seed, *map(int, task.split("-"))])
+        left = room
         for name, value, *case in itertools.islice(function(Package(tinytorch, draws), draws), NAMES_LIMIT):
-            emit({**key, "name": str(name), "value": encode(value), "case": case_of(case)})
+            frame = {**key, "name": str(name), "value": encode(value), "case": case_of(case)}
+            left -= len(json.dumps(frame["value"]))
+            if left < 0:
+                raise Unplain(f"its results have more than {room} bytes")
+            emit(frame)
 
     error = None
     try:
@@ -179,10 +184,13 @@ def run_job(job, emit):
     if error is None:
         namespace = {"__name__": "probes"}
         exec(compile(job["probes"], "probes.py", "exec"), namespace)
-        for task, seed in itertools.product(job["tasks"], job["seeds"]):
-            run_probe(namespace["probe_" + task.replace("-", "_")], task, seed, job["seconds"], emit)
+        runs = list(itertools.product(job["tasks"], job["seeds"]))
+        for task, seed in runs:
+            function = namespace["probe_" + task.replace("-", "_")]
+            run_probe(function, task, seed, job["seconds"], FRAMES_LIMIT // 2 // len(runs), emit)
     if job["cells"]:
-        worker.run_cells({"modules": job["modules"], "cells": job["cells"]}, lambda event: emit({"test": event}))
+        cells = {"modules": job["modules"], "cells": job["cells"], "import_seconds": job["seconds"]}
+        worker.run_cells(cells, lambda event: emit({"test": event}))
     emit({"whole": True})
 
 
@@ -268,7 +276,7 @@ def run_in_fork(job, options, channels):
         be_the_child(job, options, writing)
     os.close(writing)
     watch = Watch(job, started, options["work"], options.get("disk"))
-    data, ended = collect(reading, child, watch)
+    data, ended = collect(reading, child, watch, channels[0])
     os.close(reading)
     code, memory = end_all(child)
     if ended == "exit" and code < 0:
@@ -357,10 +365,10 @@ class Watch:
         return "disk" if self.disk and used(self.folder, self.disk) > self.disk else None
 
 
-def collect(reading, child, watch):
+def collect(reading, child, watch, stdin):
     """Bytes that the child wrote until it ended, and how it ended; a grandchild may still hold the pipe."""
     data, handle = bytearray(), os.pidfd_open(child)
-    watched = [reading, handle]
+    watched = [reading, handle, stdin]
     try:
         while (ended := watch.verdict()) is None:
             ready, _, _ = select.select(watched, [], [], watch.wait())
@@ -374,6 +382,8 @@ def collect(reading, child, watch):
                     return bytes(data[:FRAMES_LIMIT]), "flood"
             elif handle in ready:
                 return bytes(data), "exit"
+            elif stdin in ready:  # nothing is sent while a job runs, so this is its end: nobody waits for the answer
+                return bytes(data), "abandoned"
     finally:
         os.close(handle)
     return bytes(data), ended
@@ -424,7 +434,7 @@ def used(folder, enough):
     """Bytes of the files below a folder, counted no further than to more than `enough`."""
     total = 0
     for entry in below(folder):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # it is gone, or lies too deep to be named
             total += 512 * entry.stat(follow_symlinks=False).st_blocks
         if total > enough:
             break

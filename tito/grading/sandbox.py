@@ -140,7 +140,8 @@ class Bubblewrap(Sandbox):
             *("--unshare-all", "--unshare-user", "--disable-userns", "--new-session", "--die-with-parent"),
             *("--uid", NOBODY, "--gid", NOBODY, "--hostname", "inside"),
             *self._files(),
-            *("--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"),
+            # /proc read-only too: to whom root outside started it, files of the kernel there belong
+            *("--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--remount-ro", "/dev"),
             *("--size", str(DISK), "--tmpfs", "/work", "--chdir", "/work", "--remount-ro", "/"),
             *("--clearenv", *_pairs("--setenv", {**ENVIRONMENT, "PATH": "/usr/bin", "HOME": "/work"})),
             *(sys.executable, "-I", f"/inside/{INSIDE.name}"),
@@ -170,7 +171,7 @@ def _pairs(option, values):
 
 
 class Landlock(Sandbox):
-    """Landlock lets only named files be opened; where users may have namespaces, network and processes are hidden too."""
+    """Landlock lets only named files be opened. Where users may have namespaces, network and processes are hidden."""
 
     level = "landlock"
     hint = "needs Linux 5.13 or newer with Landlock switched on (it stands in /sys/kernel/security/lsm)"
@@ -322,6 +323,13 @@ def choose(view, reference=(), unsafe=False, only=None):
     )
 
 
+def words(level, proofs):
+    """What is said of the level before submissions run, with the reason for each better one that does not hold."""
+    better = "; ".join(f"{proof.level.level} is not used: {proof.reason}" for proof in proofs[:-1])
+    what = f"isolation: {level.level}" if level is not Limits else "NO ISOLATION: student code can read what you can"
+    return what + (f" ({better})" if better else "")
+
+
 @dataclass
 class _Bait:
     """Canaries of one self-test, and what was done to them."""
@@ -354,6 +362,7 @@ def _bait():
 def _listener():
     connections = []
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def accept():
             with contextlib.suppress(OSError):
                 while True:
@@ -387,7 +396,7 @@ def _escapes(answer, bait):
     frames = probing.Frames.read(answer["frames"])
     values = frames.values.get(("00-1", 0), {})
     if not frames.whole or values.get("threads") is not True:
-        reason = frames.import_error or frames.damaged or frames.ended.get(("00-1", 0)) or answer["ended"]
+        reason = frames.import_error or frames.broken or frames.ended.get(("00-1", 0)) or answer["ended"]
         return [f"it did not come to its end: {reason}"]
     found = [name.replace("_", " ") for name, got in values.items() if name != "threads" and got is not None]
     found += ["a canary came out"] if bait.canary in answer["frames"] else []
