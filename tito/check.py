@@ -86,7 +86,7 @@ def check(course, module, blank, student, stage, worker, full=False, measure=Fal
     run = worker.run(job)
     texts = [(str(path), path.read_text(encoding="utf-8")) for path in exported.values()]
     fingerprints = read_fingerprints(module)
-    _collect(outcome, run, module, notebook, job)
+    _collect(outcome, run, module, job)
     for result in [*broken, *outcome.results]:
         if not result.ok:
             explain(result, fingerprints, rebuilt.own, texts)
@@ -124,6 +124,19 @@ def without_syntax_errors(notebook, blank):
 
 def make_job(course, module, notebook, stage, full=False, measure=False, only=None):
     """What the worker is to run: given cells and tests, not what is exported, nor what the student added."""
+    return {
+        "path": str(stage),
+        "modules": [f"tinytorch.{target}" for target in module.targets],
+        "import_seconds": 2 * TEST_SECONDS,
+        "memory": min(MEMORY, _memory_here() // 2),
+        "cells": cells_to_run(module, notebook, full, measure, only),
+        "forbidden": course.reference_roots,
+        "copies": reference_hashes(course),
+    }
+
+
+def cells_to_run(module, notebook, full=False, measure=False, only=None):
+    """The cells of a job, as `{id, source, seconds, plots}`."""
     cells = []
     for cell in notebook["cells"]:
         identity = nb.grade_id(cell) or cell["id"]
@@ -137,15 +150,7 @@ def make_job(course, module, notebook, stage, full=False, measure=False, only=No
             continue
         seconds = MEASURE_SECONDS if nb.is_measure(cell) else TEST_SECONDS
         cells.append({"id": identity, "source": cell["source"], "seconds": seconds, "plots": nb.is_measure(cell)})
-    return {
-        "path": str(stage),
-        "modules": [f"tinytorch.{target}" for target in module.targets],
-        "import_seconds": 2 * TEST_SECONDS,
-        "memory": min(MEMORY, _memory_here() // 2),
-        "cells": cells,
-        "forbidden": course.reference_roots,
-        "copies": reference_hashes(course),
-    }
+    return cells
 
 
 def _memory_here():
@@ -163,31 +168,38 @@ def reference_hashes(course):
     return {hashlib.sha256(path.read_bytes()).hexdigest(): str(path) for path in paths if path.exists()}
 
 
-def _collect(outcome, run, module, notebook, job):
+def _collect(outcome, run, module, job):
     """Results of the tests from the worker's events."""
+    outcome.results, outcome.given = results_of(module, job["cells"], run.events)
+    event = run.event("integration")
+    if event:
+        failed = {"failures": [{"test": "integration", "message": str(event.get("error"))}], "tests": 0, "code": 1}
+        outcome.integration = event.get("value") or failed
+
+
+def results_of(module, cells, events):
+    """`(results of the tests, results of given cells that failed)` from what a worker reported of these cells."""
+    results, given = [], []
     tasks = {task.test_id: task for task in module.tasks}
-    by_id = {event["done"]: event for event in run.events}
+    by_id = {event["done"]: event for event in events}
     stopped = next(
-        (e for e in run.events if e["status"] == "crashed" or e["done"] == "import" and e["status"] != "ok"), None
+        (e for e in events if e["status"] == "crashed" or e["done"] == "import" and e["status"] != "ok"), None
     )
-    if not stopped and job["cells"] and job["cells"][-1]["id"] not in by_id:
-        stopped = run.events[-1]
-    for cell in job["cells"]:
+    if not stopped and cells and cells[-1]["id"] not in by_id:
+        stopped = events[-1]
+    for cell in cells:
         identity, event = cell["id"], by_id.get(cell["id"])
         task = tasks.get(identity)
         is_test = task is not None or identity == f"{module.label}-module"
         if event is None:
             if is_test and stopped:
-                outcome.results.append(_result(identity, task, _after(stopped), module))
+                results.append(_result(identity, task, _after(stopped), module))
             continue
         if is_test:
-            outcome.results.append(_result(identity, task, event, module))
+            results.append(_result(identity, task, event, module))
         elif event["status"] in ("failed", "error", "timeout", "crashed"):
-            outcome.given.append(_result(identity, None, event, module))
-    event = by_id.get("integration")
-    if event:
-        failed = {"failures": [{"test": "integration", "message": str(event.get("error"))}], "tests": 0, "code": 1}
-        outcome.integration = event.get("value") or failed
+            given.append(_result(identity, None, event, module))
+    return results, given
 
 
 def _seconds(run, job):

@@ -38,6 +38,14 @@ class Result:
         return {key: value for key, value in vars(self).items() if key != "error" and value not in ("", None)}
 
 
+def status_of_error(error):
+    """The status of a Result whose error is this: of an exception outside of any test."""
+    kind, message = error.get("type", ""), str(error.get("message", ""))
+    if kind == "CellTimeout":
+        return "timeout"
+    return "todo" if kind == "NotImplementedError" and re.match(r"\d\d-\d+ ", message) else "error"
+
+
 def explain(result, fingerprints=(), own_cells=(), exported=()):
     """Fill in what a failed Result says to the student.
 

@@ -1,20 +1,27 @@
 """Runs student code for grading: a warm process that runs each job in a fork of its own. Knows nothing of tito.
 
-Started as a script, inside a sandbox where there is one. `--package=FOLDER` holds `tinytorch` with the lower modules,
-`--preload=a,b` names what to import beforehand. Reads jobs from standard input and writes answers to standard output;
-both are messages: eight hexadecimal digits for a length, then that many bytes of JSON.
+Started as a script, inside a sandbox where there is one. Its first message says what it is to be: package (folder that
+holds `tinytorch` with the lower modules), preload (modules to import beforehand), work (folder, the one in which a job
+may write, emptied after each), and what it asks for: `strict` (end unless every guard of the fork holds), `files`
+(`{read, look, write}`, lists of paths: Landlock lets nothing else be opened), `disk` (bytes in `work` at the most),
+`path` (folders of installed packages that Python does not find by itself).
+Reads jobs from standard input and writes answers to standard output; both are messages: eight hexadecimal digits for a
+length, then that many bytes of JSON.
 
 A job: files ({path below the package's folder: text}, of the module that is graded), modules (to import),
 probes (text of a module's probes.py), tasks, seeds (each task runs once with each), cells ([{id, source, seconds}],
 which run after the probes), seconds (that one task may take), wall (that all may take),
 limits ({name of a resource: number}).
-An answer: ended (exit, signal, timeout or flood), code (of the exit or the signal), frames (text, a line of JSON each),
-seconds, memory (bytes at the most). Frames come from the fork, where student code can write them too.
+An answer: ended (exit, signal, timeout, stalled, flood, disk or abandoned), code (of the exit or the signal), frames
+(text, a line of JSON each), seconds, memory (bytes at the most), stale (what could not be removed, else nothing: then
+this process must not be used again). Frames come from the fork, where student code can write them too.
+
+The warm process itself reads no job. For each it forks a supervisor, which reads the job, forks the child that runs it,
+ends what the child left, answers, and is gone. So nothing of one job is in the memory from which the next one starts.
 """
 
 import base64
 import contextlib
-import ctypes
 import itertools
 import json
 import os
@@ -26,28 +33,44 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # Python is started without it
+import guards
 import worker
 
 sys.path.pop(0)
 FRAMES_LIMIT = 8 << 20  # bytes of all frames of a job
 VALUE_LIMIT = 1 << 20  # bytes of one array
 LIST_LIMIT, TEXT_LIMIT, NAMES_LIMIT = 256, 2000, 200
-PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+LEFT_LIMIT = 1000  # files that are removed one by one after a job
+OPEN_FILES = 256
+TICK = 0.1  # seconds between looks at the disk
 
 
 # --- messages ---
 
 
-def read_message(stream):
+def read_message(descriptor):
     """The next message, or None at the end."""
-    head = stream.read(8)
-    return json.loads(stream.read(int(head, 16))) if len(head) == 8 else None
+    head = _read_exactly(descriptor, 8)
+    return json.loads(_read_exactly(descriptor, int(head, 16))) if len(head) == 8 else None
 
 
-def write_message(stream, message):
+def _read_exactly(descriptor, count):
+    data = bytearray()
+    while len(data) < count and (part := os.read(descriptor, min(count - len(data), 1 << 20))):
+        data += part
+    return bytes(data)
+
+
+def write_message(descriptor, message):
     data = json.dumps(message).encode()
-    stream.write(b"%08x" % len(data) + data)
-    stream.flush()
+    write_all(descriptor, b"%08x" % len(data) + data)
+
+
+def write_all(descriptor, data):
+    """Write all of it, also where a signal cuts a write short."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 # --- what a probe yields, as plain data ---
@@ -72,7 +95,7 @@ def _encode_one(value):
     if value is None or isinstance(value, bool):
         return {"plain": value}
     if isinstance(value, str):
-        return {"plain": value[:TEXT_LIMIT]}
+        return {"plain": str.__getitem__(value, slice(TEXT_LIMIT))}
     if not isinstance(value, int | float | np.ndarray | np.generic):
         raise Unplain(f"a {type(value).__name__} is no number, text or array")
     array = np.array(value, order="C", copy=True, subok=False)
@@ -114,16 +137,21 @@ class Package:
         return getattr(self._package, name)
 
 
-def run_probe(function, task, seed, seconds, emit):
-    """Run one probe; a frame for each value it yields, and one at its end."""
+def run_probe(function, task, seed, seconds, room, emit):
+    """Run one probe; a frame for each value it yields, and one at its end. room: bytes that all values may have."""
     import tinytorch
 
     key = {"task": task, "seed": seed}
 
     def run():
         draws = Draws([seed, *map(int, task.split("-"))])
+        left = room
         for name, value, *case in itertools.islice(function(Package(tinytorch, draws), draws), NAMES_LIMIT):
-            emit({**key, "name": str(name), "value": encode(value), "case": case_of(case)})
+            frame = {**key, "name": str(name), "value": encode(value), "case": case_of(case)}
+            left -= len(json.dumps(frame["value"]))
+            if left < 0:
+                raise Unplain(f"its results have more than {room} bytes")
+            emit(frame)
 
     error = None
     try:
@@ -156,10 +184,13 @@ def run_job(job, emit):
     if error is None:
         namespace = {"__name__": "probes"}
         exec(compile(job["probes"], "probes.py", "exec"), namespace)
-        for task, seed in itertools.product(job["tasks"], job["seeds"]):
-            run_probe(namespace["probe_" + task.replace("-", "_")], task, seed, job["seconds"], emit)
+        runs = list(itertools.product(job["tasks"], job["seeds"]))
+        for task, seed in runs:
+            function = namespace["probe_" + task.replace("-", "_")]
+            run_probe(function, task, seed, job["seconds"], FRAMES_LIMIT // 2 // len(runs), emit)
     if job["cells"]:
-        worker.run_cells({"modules": job["modules"], "cells": job["cells"]}, lambda event: emit({"test": event}))
+        cells = {"modules": job["modules"], "cells": job["cells"], "import_seconds": job["seconds"]}
+        worker.run_cells(cells, lambda event: emit({"test": event}))
     emit({"whole": True})
 
 
@@ -178,96 +209,128 @@ def load(modules, seconds):
 
 
 def serve():
-    stdin, stdout = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    """The warm process: get ready, then a supervisor for each job until there are no more."""
+    channels = os.dup(0), os.dup(1)
     quiet = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):
         os.dup2(quiet, number)
-    guard_parent()
+    options = read_message(channels[0])
+    problem = get_ready(options)
+    write_message(channels[1], {"ready": problem is None, "problem": problem})
+    while problem is None and another_job(channels[0]):
+        supervisor = os.fork()
+        if supervisor == 0:
+            supervise(options, *channels)
+        if os.waitpid(supervisor, 0)[1]:
+            return  # it did not answer, and what it left is not known
+        end_children()
+
+
+def get_ready(options):
+    """Guard this process and import what every fork will need; the reason why that cannot be done, or None."""
     sys.dont_write_bytecode = True
-    package, preloaded = arguments()
-    sys.path.insert(0, package)
-    problem = preload(preloaded)
-    write_message(stdout, {"ready": problem is None, "problem": problem})
-    while (job := read_message(stdin)) is not None:
-        write_message(stdout, run_in_fork(job, (stdin, stdout)))
-
-
-def arguments():
-    given = dict(argument[2:].split("=", 1) for argument in sys.argv[1:])
-    return given["package"], [name for name in given.get("preload", "").split(",") if name]
-
-
-def preload(names):
-    """Import what every fork will need; the reason why that cannot be done, or None."""
+    sys.path[:] = [options["package"], *sys.path, *options.get("path", ())]
     try:
-        for name in ["numpy", "tinytorch.core", *names]:
+        limit({"RLIMIT_NOFILE": OPEN_FILES})
+        if options.get("files"):
+            guards.confine_files(**options["files"])
+        if guards.LINUX:
+            guards.prctl(guards.PR_SET_DUMPABLE, 0)  # so forks, who have the same user, may not look into this process
+            guards.prctl(guards.PR_SET_CHILD_SUBREAPER, 1)  # what they leave behind becomes its child, to be ended
+        for name in ["numpy", "tinytorch.core", *options["preload"]]:
             __import__(name)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return None
 
 
-def guard_parent():
-    """Forks may not look into this process, and what they leave behind becomes its child, to be ended."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def another_job(descriptor):
+    """Wait for a job without reading it; False at the end."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll()[0][1] & select.POLLIN)
 
 
-def run_in_fork(job, channels):
-    """Run a job in a child and return its answer; afterwards nothing of the child is left, neither process nor file."""
-    started = time.monotonic()
-    job["folder"] = tempfile.mkdtemp(prefix="job-")
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        for channel in channels:
-            channel.close()
-        be_the_child(job, writing)
-    os.close(writing)
-    data, ended = collect(reading, child, started + job["wall"])
-    os.close(reading)
-    code, memory = end_all(child)
-    shutil.rmtree(job["folder"], ignore_errors=True)
-    if ended == "exit" and code < 0:
-        ended, code = "signal", -code
-    frames = data.decode("utf-8", errors="replace")
-    took = time.monotonic() - started
-    return {"ended": ended, "code": code, "frames": frames, "seconds": round(took, 4), "memory": memory}
-
-
-def be_the_child(job, writing):
+def supervise(options, stdin, stdout):
     """Never returns."""
-    code, pipe = 1, Pipe(writing)
+    code = 1
     try:
-        os.setpgid(0, 0)
-        os.chdir(job["folder"])
-        limit(job.get("limits", {}))
-
-        def emit(frame):
-            pipe.write((json.dumps(frame, default=str) + "\n").encode())
-
-        run_job(job, emit)
+        if guards.LINUX:
+            guards.prctl(guards.PR_SET_CHILD_SUBREAPER, 1)
+        job = read_message(stdin)
+        write_message(stdout, run_in_fork(job, options, (stdin, stdout)))
         code = 0
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            pipe.write((json.dumps({"broken": worker.describe(error)}, default=str) + "\n").encode())
     finally:
         os._exit(code)
 
 
-class Pipe:
-    """Writes whole lines to a descriptor, also where a signal cuts a write short."""
+def run_in_fork(job, options, channels):
+    """Run a job in a child and return its answer; afterwards nothing of the child is left, neither process nor file."""
+    started = time.monotonic()
+    job["folder"] = tempfile.mkdtemp(prefix="job-", dir=options["work"])
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        for descriptor in (reading, *channels):
+            os.close(descriptor)
+        be_the_child(job, options, writing)
+    os.close(writing)
+    watch = Watch(job, started, options["work"], options.get("disk"))
+    data, ended = collect(reading, child, watch, channels[0])
+    os.close(reading)
+    code, memory = end_all(child)
+    if ended == "exit" and code < 0:
+        ended, code = "signal", -code
+    return {
+        "ended": ended,
+        "code": code,
+        "frames": data.decode("utf-8", errors="replace"),
+        "memory": memory,
+        "stale": empty(options["work"]),
+        "seconds": round(time.monotonic() - started, 4),
+    }
 
-    def __init__(self, descriptor):
-        self.descriptor = descriptor
 
-    def write(self, data):
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self.descriptor, view) :]
+def be_the_child(job, options, writing):
+    """Never returns."""
+    code = 1
+
+    def emit(frame):
+        write_all(writing, (json.dumps(frame, default=str) + "\n").encode())
+
+    try:
+        os.setpgid(0, 0)
+        os.chdir(job["folder"])
+        os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = job["folder"]
+        close_others(writing)
+        limit(job.get("limits", {}))
+        guard(options.get("strict"))
+        run_job(job, emit)
+        code = 0
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            emit({"broken": worker.describe(error)})
+    finally:
+        os._exit(code)
+
+
+def close_others(kept):
+    """Leave the child nothing to write to but its pipe."""
+    os.dup2(0, 2)
+    os.closerange(3, kept)
+    os.closerange(kept + 1, OPEN_FILES)
+
+
+def guard(strict):
+    """Take from this process what student code must not do. Raises Unguarded, if it is to be strict."""
+    try:
+        if guards.LINUX:
+            guards.prctl(guards.PR_SET_PDEATHSIG, signal.SIGKILL)
+        guards.drop_privileges()
+        guards.confine_calls()
+    except guards.Unguarded:
+        if strict:
+            raise
 
 
 def limit(limits):
@@ -280,30 +343,50 @@ def limit(limits):
         resource.setrlimit(kind, (number, number))
 
 
-def collect(reading, child, deadline):
+class Watch:
+    """When a child must end: after all its time, when it says nothing for too long, when it fills the disk."""
+
+    def __init__(self, job, started, folder, disk):
+        self.deadline, self.quiet, self.folder, self.disk = started + job["wall"], job["quiet"], folder, disk
+        self.heard = started
+
+    def wait(self):
+        """Seconds until it must be looked at again."""
+        left = min(self.deadline, self.heard + self.quiet) - time.monotonic()
+        return max(0, min(left, TICK) if self.disk else left)
+
+    def verdict(self):
+        """Why the child must end now, or None."""
+        now = time.monotonic()
+        if now >= self.deadline:
+            return "timeout"
+        if now >= self.heard + self.quiet:
+            return "stalled"
+        return "disk" if self.disk and used(self.folder, self.disk) > self.disk else None
+
+
+def collect(reading, child, watch, stdin):
     """Bytes that the child wrote until it ended, and how it ended; a grandchild may still hold the pipe."""
-    data, ended, handle = bytearray(), "exit", os.pidfd_open(child)
-    watched = [reading, handle]
+    data, handle = bytearray(), os.pidfd_open(child)
+    watched = [reading, handle, stdin]
     try:
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                ended = "timeout"
-                break
-            ready, _, _ = select.select(watched, [], [], left)
+        while (ended := watch.verdict()) is None:
+            ready, _, _ = select.select(watched, [], [], watch.wait())
             if reading in ready:
                 part = os.read(reading, 1 << 16)
                 data += part
+                watch.heard = time.monotonic()
                 if not part:
                     watched.remove(reading)
                 if len(data) > FRAMES_LIMIT:
-                    ended = "flood"
-                    break
+                    return bytes(data[:FRAMES_LIMIT]), "flood"
             elif handle in ready:
-                break
+                return bytes(data), "exit"
+            elif stdin in ready:  # nothing is sent while a job runs, so this is its end: nobody waits for the answer
+                return bytes(data), "abandoned"
     finally:
         os.close(handle)
-    return bytes(data[:FRAMES_LIMIT]), ended
+    return bytes(data), ended
 
 
 def end_all(child):
@@ -313,13 +396,17 @@ def end_all(child):
     with contextlib.suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
     _, status, usage = os.wait4(child, 0)
+    end_children()
+    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
+
+
+def end_children():
     while orphans := children():
         for pid in orphans:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
 
 
 def children():
@@ -327,6 +414,41 @@ def children():
     with contextlib.suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as file:
         return [int(pid) for pid in file.read().split()]
     return []
+
+
+# --- what a job leaves on the disk ---
+
+
+def below(folder):
+    """Every entry below a folder, however deep."""
+    waiting = [folder]
+    while waiting:
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                yield entry
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+
+
+def used(folder, enough):
+    """Bytes of the files below a folder, counted no further than to more than `enough`."""
+    total = 0
+    for entry in below(folder):
+        with contextlib.suppress(OSError):  # it is gone, or lies too deep to be named
+            total += 512 * entry.stat(follow_symlinks=False).st_blocks
+        if total > enough:
+            break
+    return total
+
+
+def empty(folder):
+    """Remove what is in a folder; why that was not done, or None."""
+    if sum(1 for _ in itertools.islice(below(folder), LEFT_LIMIT + 1)) > LEFT_LIMIT:
+        return f"more than {LEFT_LIMIT} files"
+    for entry in os.scandir(folder):
+        with contextlib.suppress(OSError, RecursionError):
+            shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+    return "what cannot be removed" if os.listdir(folder) else None
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ class Bench:
         frames = probing.Frames.read(answer["frames"])
         errors = {task: error["message"] for (task, _), error in frames.ended.items() if error}
         if not frames.whole or errors or frames.damaged:
-            reason = frames.import_error or errors or frames.damaged or f"{answer['ended']} {answer['code']}"
+            reason = frames.import_error or errors or frames.broken or frames.damaged
+            reason = reason or f"{answer['ended']} {answer['code']}"
             raise CourseError(self.probes.path, f"the reference does not come to its end: {reason}")
         return frames
 

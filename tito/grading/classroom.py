@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import tito
 from tito import notebook as nb
@@ -62,6 +63,15 @@ class Released:
             by_hand_of=self.by_hand,
             remarks=list(remarks),
         )
+
+
+class Kept(NamedTuple):
+    """What came out of a run: of what (`key`), how (`grader`), with how many seconds for a task (`limit`)."""
+
+    key: str
+    grader: str
+    limit: float
+    marks: Marks
 
 
 class Classroom:
@@ -141,7 +151,7 @@ class Classroom:
         return sorted(path.parent.name for path in folders if path.is_dir())
 
     def key(self, course, released, data):
-        """What a result depends on: the submission, the assignment, the modules below it and the grader."""
+        """What is graded: the submission, the assignment, the modules below it, and by which tito."""
         below = "".join(m.hash for m in course.modules if m.number < released.module.number)
         parts = (data, nb.to_json(released.blank), below.encode(), tito.__version__.encode())
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]
@@ -149,16 +159,16 @@ class Classroom:
     def result_path(self, module, student):
         return self.private / "results" / module.slug / f"{student}.json"
 
-    def keep(self, module, marks, key, limit):
-        facts = {"key": key, "limit": limit, "marks": marks.as_json()}
+    def keep(self, module, marks, key, limit, grader):
+        facts = {"key": key, "grader": grader, "limit": limit, "marks": marks.as_json()}
         text = json.dumps(facts, indent=1, ensure_ascii=False, sort_keys=True)
         nb.write_atomically(self.result_path(module, marks.student), (text + "\n").encode())
 
     def result(self, module, student):
-        """`(key, limit, Marks)` of the last run, or None. A damaged file counts as none: it is graded again."""
+        """The last run as a Kept, or None. A damaged file counts as none: it is graded again."""
         try:
             facts = json.loads(self.result_path(module, student).read_text(encoding="utf-8"))
-            return facts["key"], facts["limit"], Marks.from_json(facts["marks"])
+            return Kept(facts["key"], facts["grader"], facts["limit"], Marks.from_json(facts["marks"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

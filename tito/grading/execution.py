@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 GRADED = ("graded", "partly")  # these have a mark; everything else is for a person to look at
-STATUSES = (*GRADED, "timeout", "crashed", "invalid", "missing")
+STATUSES = (*GRADED, "timeout", "memory", "crashed", "invalid", "missing", "tampered")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Marks:
     by_hand_of: dict = field(default_factory=dict)
     remarks: list = field(default_factory=list)
     seconds: float = 0.0
+    phases: dict = field(default_factory=dict)  # seconds by what was done in them
+    memory: int = 0  # bytes at the most
+    level: str = ""  # of isolation
+    seed: int | None = None  # of the probes
+    findings: dict = field(default_factory=dict)  # by task, for feedback: plain data, see `tito/grading/findings.py`
 
     @property
     def graded(self):

@@ -24,6 +24,7 @@ from tito.course import Course
 from tito.errors import TitoError, WorkplaceError
 from tito.grading.classroom import PRIVATE, Classroom
 from tito.grading.execution import Execution, place
+from tito.grading.findings import summary
 
 # isort: split
 import nbformat
@@ -35,6 +36,7 @@ from nbgrader.converters import Autograde
 from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.plugins import CsvExportPlugin
+from nbgrader.utils import parse_utc
 from traitlets.config import Config, PyFileConfigLoader
 
 CONFIG = '''"""nbgrader's configuration of this folder, written by `tito release`. Add your own settings at the end."""
@@ -192,6 +194,62 @@ def void(root, assignment, student, cells=None):
                 if cells is None or grade.name in cells:
                     grade.auto_score, grade.needs_manual_grade = None, True
         book.db.commit()
+
+
+class Writer:
+    """The one who enters marks: a submission at a time, all its scores in one transaction, the same again if repeated.
+
+    Leaves what `nbgrader autograde` leaves: a submission in the gradebook, scores of its cells, and a notebook in
+    `autograded/`, which the formgrader shows. Late penalties are left to nbgrader's own command.
+    """
+
+    def __init__(self, root, released):
+        self.root, self.released = Path(root), released
+
+    def enter(self, submission, marks):
+        """marks: of tasks, and of questions that were left as they were."""
+        notebook = nb.from_json(submission.data.decode(), submission.name)
+        try:
+            timestamp = parse_utc(submission.timestamp) if submission.timestamp.strip() else None
+        except (ValueError, OverflowError):
+            marks.remarks.append("its timestamp cannot be read")
+            timestamp = None
+        with opened(self.root) as book:
+            facts = {} if timestamp is None else {"timestamp": timestamp}
+            with book.db.no_autoflush:  # or SQLAlchemy warns of what nbgrader does inside
+                entered = book.update_or_create_submission(submission.assignment, submission.student, **facts)
+            path = place(self.root / "autograded", submission.student, submission.assignment, submission.name)
+            nb.write_atomically(path, nb.to_json(self._as_autograded(book, notebook, marks)))
+            for grade in (grade for part in entered.notebooks for grade in part.grades):
+                grade.auto_score = self._score(marks, grade.name)
+                grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
+            for comment in (comment for part in entered.notebooks for comment in part.comments):
+                comment.auto_comment = "No response." if self._is_blank(comment.name, notebook) else None
+            book.db.commit()
+
+    def _as_autograded(self, book, notebook, marks):
+        """The notebook with what was found out below its tests, and the checksums by which nbgrader sees changes."""
+        source = book.find_notebook(self.released.module.name, self.released.module.slug)
+        checksums = {cell.name: cell.checksum for cell in source.source_cells}
+        for cell in notebook["cells"]:
+            identity = nb.grade_id(cell)
+            if identity in checksums:
+                cell["metadata"]["nbgrader"]["checksum"] = checksums[identity]
+            task = str(identity).removesuffix("-test")
+            if nb.is_test(cell) and task in marks.points:
+                text = summary(marks.points[task], marks.of[task], marks.findings.get(task, {}))
+                cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": text}]
+        return notebook
+
+    def _score(self, marks, name):
+        return marks.points.get(name.removesuffix("-test"), marks.by_hand.get(name))
+
+    def _is_blank(self, name, notebook):
+        texts = [
+            next((cell["source"].strip() for cell in book["cells"] if nb.grade_id(cell) == name), "")
+            for book in (self.released.blank, notebook)
+        ]
+        return texts[0] == texts[1]
 
 
 def export(root, assignments, unknown):

@@ -1,6 +1,9 @@
 """From a folder of submissions to marks: look at each before it runs, run what is new, keep what came out."""
 
+import contextlib
+import hashlib
 import os
+import secrets
 import shutil
 from collections import Counter
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from tito.errors import TitoError
 from tito.grading import gradebook
 from tito.grading.classroom import require_student
 from tito.grading.execution import Limits, Submission, grade_all
+from tito.grading.probing import MEMORY, TASK_SECONDS, Probes
 from tito.rebuild import answers_of, rebuild
 
 FILE_BYTES = 20 << 20  # a notebook with all its plots has a few
@@ -28,26 +32,94 @@ class Seen:
     marks: object = None
 
 
-def mark(room, course, module, again=False, jobs=2, limits=None):
+@dataclass(frozen=True)
+class How:
+    """How a class is graded.
+
+    isolation: the level to take, by default the best. unsafe: also without any. memory: bytes for a process inside.
+    """
+
+    executor: str = "isolated"
+    seconds: float | None = None  # that a task may take, or with nbgrader a cell
+    siblings: bool = True
+    isolation: str | None = None
+    unsafe: bool = False
+    memory: int = MEMORY
+
+    @property
+    def limits(self):
+        return Limits(self.seconds or (TASK_SECONDS if self.executor == "isolated" else Limits.cell))
+
+    def grader(self, module):
+        """A word for what else a result depends on."""
+        if self.executor != "isolated":
+            return self.executor
+        facts = f"{self.siblings} {Probes(module).text}"
+        return f"isolated {hashlib.sha256(facts.encode()).hexdigest()[:16]}"
+
+
+def mark(room, course, module, again=False, jobs=2, how=None, say=print):
     """`(Marks, whether they are new)` for every student, as they come. The folder must be locked."""
-    limits, released = limits or Limits(), room.released(module)
+    how, released = how or How(), room.released(module)
     gradebook.require_writable(room.root)
     gradebook.add_students(room.root, [name for name in room.students(module) if _is_student(name)])
     seen = [examine(room, course, released, name) for name in roll(room, module)]
     known = gradebook.scores(room.root, module.slug)
     to_run = {}
     for one in seen:
-        kept = None if again else _kept(room, released, one, known, limits)
+        kept = None if again else _kept(room, released, one, known, how)
         if one.marks:
             _forget(room, module, one.student, known)
-            yield _settle(room, released, one, one.marks, limits), False
+            yield _settle(room, released, one, one.marks, how), False
         elif kept:
             yield kept, False
         else:
             to_run[one.student] = one
     if to_run:
-        for marks in _run(room, course, released, to_run, jobs, limits):
-            yield _settle(room, released, to_run[marks.student], marks, limits), True
+        run = _isolated if how.executor == "isolated" else _by_nbgrader
+        with _folder(room) as folder, run(room, course, released, folder, how, say) as (make, enter):
+            for marks in grade_all(make, [one.submission for one in to_run.values()], jobs):
+                one = to_run[marks.student]
+                enter(one.submission, marks)
+                yield _settle(room, released, one, marks, how), True
+
+
+@contextlib.contextmanager
+def _folder(room):
+    """A folder for what is only needed while submissions run."""
+    folder = room.private / "run"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _isolated(room, course, released, folder, how, say):
+    """`(what makes an Execution, what enters Marks into the gradebook)`."""
+    from tito.grading import sandbox
+    from tito.grading.grader import Isolated, Setting
+
+    package = room.overlay(course, released.module, folder / "overlay")
+    setting = Setting(course, released, package, new_seed(), how.memory)
+    setting.run_reference()
+    level, proofs = sandbox.choose(setting.view, setting.secrets, how.unsafe, how.isolation)
+    say(sandbox.words(level, proofs))
+    yield lambda: Isolated(setting, level, how.limits.cell, how.siblings), gradebook.Writer(room.root, released).enter
+
+
+@contextlib.contextmanager
+def _by_nbgrader(room, course, released, folder, how, say):
+    say("submissions run without isolation: nbgrader has none")
+    overlay = room.overlay(course, released.module, folder / "overlay")
+    yield lambda: gradebook.Nbgrader(room, released, overlay, folder, how.limits), lambda submission, marks: None
+
+
+def new_seed():
+    """Of the probes of one run: not known before it."""
+    return secrets.randbelow(1 << 31)
 
 
 def roll(room, module):
@@ -62,34 +134,19 @@ def _is_student(name):
         return False
 
 
-def _run(room, course, released, to_run, jobs, limits):
-    """Marks of what has to run, from executions that stand in a folder of their own, gone afterwards."""
-    folder = room.private / "run"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        overlay = room.overlay(course, released.module, folder / "overlay")
-
-        def make():
-            return gradebook.Nbgrader(room, released, overlay, folder, limits)
-
-        yield from grade_all(make, [one.submission for one in to_run.values()], jobs)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _kept(room, released, one, known, limits):
+def _kept(room, released, one, known, how):
     """Marks of an earlier run of the same, if they still stand in the gradebook."""
     kept = room.result(released.module, one.student)
-    if kept is None or kept[0] != one.key or (kept[2].status == "timeout" and limits.cell > kept[1]):
+    if kept is None or (kept.key, kept.grader) != (one.key, how.grader(released.module)):
         return None
-    marks = kept[2]
+    if kept.marks.status == "timeout" and how.limits.cell > kept.limit:
+        return None
     book = known.get(one.student, {})
-    same = all(book.get(f"{task}-test", (None,))[0] == points for task, points in marks.points.items())
-    return marks if same else None
+    same = all(book.get(f"{task}-test", (None,))[0] == points for task, points in kept.marks.points.items())
+    return kept.marks if same else None
 
 
-def _settle(room, released, one, marks, limits):
+def _settle(room, released, one, marks, how):
     """Add what was seen before the run, and keep the marks: in the gradebook first, then in the store."""
     marks.remarks = [*one.remarks, *marks.remarks]
     if one.lost and marks.status == "graded":
@@ -98,7 +155,7 @@ def _settle(room, released, one, marks, limits):
         tests = [f"{task}-test" for task in one.lost if task in marks.points]
         gradebook.void(room.root, marks.assignment, marks.student, tests)
     if one.key:
-        room.keep(released.module, marks, one.key, limits.cell)
+        room.keep(released.module, marks, one.key, how.limits.cell, how.grader(released.module))
     return marks
 
 
@@ -230,8 +287,8 @@ def standing(room, course, module):
         kept = room.result(module, student)
         if one.marks:
             marks = one.marks
-        elif kept and kept[0] == one.key:
-            marks = kept[2]
+        elif kept and kept.key == one.key:
+            marks = kept.marks
         else:
             marks = released.marks(student, "waiting", "handed in, not graded yet")
         found.append(with_hand(marks, known.get(student, {})))

@@ -22,7 +22,8 @@ from tito.errors import CourseError
 
 RTOL, RTOL_OF_LARGEST = 1e-4, 1e-5
 TASK_SECONDS = 10
-LIMITS = {"RLIMIT_AS": 3 << 30, "RLIMIT_FSIZE": 10 << 20, "RLIMIT_NOFILE": 256, "RLIMIT_CORE": 0}
+MEMORY = 3 << 30  # bytes of address space; NumPy alone takes some hundred MB of it
+LIMITS = {"RLIMIT_FSIZE": 10 << 20, "RLIMIT_NOFILE": 256, "RLIMIT_CORE": 0}
 
 
 # --- a module's probes ---
@@ -58,19 +59,26 @@ class Probes:
         return self._names.get("judge_" + task.replace("-", "_"))
 
 
-def job(module, files, tasks, seeds, probes="", cells=(), seconds=TASK_SECONDS, wall=None, limits=LIMITS):
-    """What `tito/inside.py` is asked to do."""
-    wall = wall or seconds * (len(tasks) * len(seeds) + len(cells) + 1)
+def job(module, files, tasks, seeds, probes="", cells=(), **options):
+    """What `tito/inside.py` is asked to do with a module's files."""
+    return task_job(files, [f"tinytorch.{target}" for target in module.targets], tasks, seeds, probes, cells, **options)
+
+
+def task_job(files, modules, tasks, seeds, probes="", cells=(), seconds=TASK_SECONDS, memory=MEMORY):
+    """The same for any files. seconds: that importing them, and then each task, may take."""
+    longest = max([seconds, *(cell["seconds"] for cell in cells)])
+    wall = seconds * (len(tasks) * len(seeds) + 1) + sum(cell["seconds"] for cell in cells)
     return {
         "files": files,
-        "modules": [f"tinytorch.{target}" for target in module.targets],
+        "modules": modules,
         "probes": probes,
         "tasks": list(tasks),
         "seeds": list(seeds),
         "cells": list(cells),
         "seconds": seconds,
         "wall": wall,
-        "limits": {**limits, "RLIMIT_CPU": int(wall) + 1},
+        "quiet": 1.2 * longest + 0.5,
+        "limits": {**LIMITS, "RLIMIT_AS": memory, "RLIMIT_CPU": int(wall) + 1},
     }
 
 
@@ -129,6 +137,7 @@ class Frames:
     ended: dict = field(default_factory=dict)
     tests: list = field(default_factory=list)
     whole: bool = False
+    broken: dict | None = None  # the exception that ended the run between two probes
     damaged: list = field(default_factory=list)
 
     @classmethod
@@ -138,25 +147,30 @@ class Frames:
         for line in text.splitlines():
             try:
                 found._take(json.loads(line))
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
                 found.damaged.append(f"{type(error).__name__}: {error}"[:200])
         return found
 
     def _take(self, frame):
         if "task" in frame:
-            key = str(frame["task"]), int(frame["seed"])
-            if frame.get("end"):
-                self.ended.setdefault(key, frame.get("error"))
-            elif key not in self.ended:  # what comes later was not written by the probe
-                self.values.setdefault(key, {}).setdefault(str(frame["name"]), decode(frame["value"]))
-                self.cases.setdefault(key, {}).setdefault(str(frame["name"]), frame.get("case"))
+            self._take_value((str(frame["task"]), int(frame["seed"])), frame)
         elif "test" in frame:
             self.tests.append(dict(frame["test"]))
         elif "imported" in frame:
             self.imported, self.import_error = frame["imported"] is True, frame.get("error")
         elif "broken" in frame:
-            self.damaged.append(str(frame["broken"])[:200])
+            self.broken = dict(frame["broken"])
         self.whole |= frame.get("whole") is True
+
+    def _take_value(self, key, frame):
+        if key in self.ended:
+            raise Damaged(f"a result of {key[0]} that comes after its end")
+        if frame.get("end"):
+            self.ended[key] = frame.get("error")
+            return
+        name = str(frame["name"])
+        self.values.setdefault(key, {}).setdefault(name, decode(frame["value"]))
+        self.cases.setdefault(key, {}).setdefault(name, frame.get("case"))
 
 
 # --- judging ---

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tito.errors import WorkplaceError
 INSIDE = Path(__file__).resolve().parents[1] / "inside.py"
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
 GRACE = 10  # seconds beyond a job's own limit after which the process itself is taken to be stuck
+START_SECONDS = 60
 ANSWER_LIMIT = 64 << 20  # bytes; the process inside sends far less
 
 
@@ -22,22 +24,28 @@ class Died(Exception):
 
 
 class Warm:
-    """Runs jobs one at a time. `command` gives what to start; here it is Python itself, without any isolation."""
+    """Runs jobs one at a time, each in a fork of a process that is started when it is first needed.
+
+    Here it is Python itself, without any isolation; see `tito/grading/sandbox.py` for the others.
+    package: folder that holds `tinytorch`. preload: modules that are imported before the first fork.
+    """
 
     def __init__(self, package, preload=()):
         self.package, self.preload = Path(package), tuple(preload)
-        self.process = None
+        self.process = self.work = None
 
     def command(self):
-        return [sys.executable, "-I", str(INSIDE), *self.arguments(self.package)]
+        return [sys.executable, "-I", str(INSIDE)]
 
-    def arguments(self, package):
-        return [f"--package={package}", f"--preload={','.join(self.preload)}"]
+    def options(self):
+        """What the process inside is told first, see `tito/inside.py`."""
+        return {"package": str(self.package), "preload": self.preload, "work": self.work}
 
     def environment(self):
         return {"PATH": os.environ.get("PATH", os.defpath), **ENVIRONMENT}
 
     def start(self):
+        self.work = tempfile.mkdtemp(prefix="tito-work-")
         self.process = subprocess.Popen(
             self.command(),
             stdin=subprocess.PIPE,
@@ -47,33 +55,44 @@ class Warm:
             start_new_session=True,
         )
         self.complaint = _Tail(self.process.stderr)
-        answer = self._message(60)
+        try:
+            answer = self._ask(self.options(), START_SECONDS)
+        except Died as error:
+            answer = {"problem": str(error)}
         if not answer.get("ready"):
+            self.close()
             raise WorkplaceError(f"a process for student code cannot start: {answer.get('problem')}")
 
     def run(self, job):
         """The answer to a job, see `tito/inside.py`. Raises: Died."""
         if self.process is None or self.process.poll() is not None:
-            self.start()
-        data = json.dumps(job).encode()
-        try:
-            self.process.stdin.write(b"%08x" % len(data) + data)
-            self.process.stdin.flush()
-            return self._message(job["wall"] + GRACE)
-        except (BrokenPipeError, Died) as error:
             self.close()
-            raise Died(str(error)) from error
+            self.start()
+        try:
+            answer = self._ask(job, job["wall"] + GRACE)
+        except Died:
+            self.close()
+            raise
+        if answer["stale"]:
+            self.close()
+        return answer
 
-    def _message(self, seconds):
+    def _ask(self, message, seconds):
+        """Send a message and wait for the answer."""
+        data = json.dumps(message).encode()
         timer = threading.Timer(seconds, self._kill)
         timer.start()
         try:
+            self.process.stdin.write(b"%08x" % len(data) + data)
+            self.process.stdin.flush()
             head = self.process.stdout.read(8)
             size = int(head, 16) if len(head) == 8 else -1
             data = self.process.stdout.read(size) if 0 <= size <= ANSWER_LIMIT else b""
             if size < 0 or len(data) != size:
                 raise Died(f"it ended or was ended: {self.complaint.text()}")
             return json.loads(data)
+        except BrokenPipeError as error:
+            raise Died(f"it ended: {self.complaint.text()}") from error
         except ValueError as error:
             raise Died(f"it answered what is no message: {error}") from error
         finally:
@@ -87,15 +106,25 @@ class Warm:
         if self.process is not None:
             self._kill()
             self.process.wait()
-            self.process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
             self.process.stdout.close()
             self.process = None
+        if self.work is not None:
+            remove(self.work)
+            self.work = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
         self.close()
+
+
+def remove(folder):
+    """Remove a folder in which student code could write: also what is nested without end or forbids to be listed."""
+    for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+        subprocess.run([*command, "--", str(folder)], stderr=subprocess.DEVNULL, check=False)
 
 
 class _Tail:

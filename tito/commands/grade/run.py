@@ -16,16 +16,22 @@ from tito.commands.grade._common import (
 )
 from tito.errors import UsageError
 
+LEVELS = ("bwrap", "landlock", "container", "limits")  # as in tito/grading/sandbox.py, which takes long to import
+
 
 @click.command(help=__doc__)
 @click.argument("module")
 @course_option
 @click.option("--from", "source", type=click.Path(path_type=Path), help="A folder or a zip with submissions.")
 @click.option("--again", is_flag=True, help="Also run what has not changed since it was graded.")
-@click.option("--seconds", type=click.FloatRange(1, 3600), default=60, show_default=True, help="A cell may take.")
+@click.option("--seconds", type=click.FloatRange(0.1, 3600), help="A task may take; by default 10, with nbgrader 60.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Submissions side by side; by default at most two.")
+@click.option("--siblings/--no-siblings", default=True, help="Whether one mistake costs once, or as nbgrader has it.")
+@click.option("--isolation", type=click.Choice(LEVELS), help="The level to take; by default the best there is.")
+@click.option("--unsafe", is_flag=True, help="Grade also where nothing keeps student code from your files.")
+@click.option("--executor", type=click.Choice(["isolated", "nbgrader"]), default="isolated", help="Who runs them.")
 @json_option
-def command(module, folder, source, again, seconds, jobs):
+def command(module, folder, source, again, seconds, jobs, **how):
     room, course, modules = room_and_modules(folder, [module])
     if len(modules) != 1:
         raise UsageError("one module at a time is graded", f"tito grade run {modules[0].label}")
@@ -33,7 +39,7 @@ def command(module, folder, source, again, seconds, jobs):
     released = room.released(module)
     with room.locked():
         taken = collect_from(room, released, source)
-        found = grade(room, course, module, again, seconds, jobs, taken)
+        found = grade(room, course, module, again, jobs, taken, seconds=seconds, **how)
     show(room, module, [marks for marks, _ in found], sum(fresh for _, fresh in found), taken, folder)
 
 
@@ -47,10 +53,9 @@ def collect_from(room, released, source):
     return taken
 
 
-def grade(room, course, module, again, seconds, jobs, taken):
+def grade(room, course, module, again, jobs, taken, **how):
     """`[(Marks, whether it ran now)]`, by student."""
-    from tito.grading.execution import Limits
-    from tito.grading.marking import jobs_here, mark, roll
+    from tito.grading.marking import How, jobs_here, mark, roll
 
     everybody = roll(room, module)
     if not room.students(module):
@@ -59,7 +64,7 @@ def grade(room, course, module, again, seconds, jobs, taken):
             f"no submissions of {module.slug} in {room.root / 'submitted'}" + (f"; {refused} refused" * bool(refused)),
             f"tito grade run {module.label} --from FOLDER_OF_SUBMISSIONS",
         )
-    running = mark(room, course, module, again, jobs or jobs_here(), Limits(seconds))
+    running = mark(room, course, module, again, jobs or jobs_here(), How(**how), report.say)
     return sorted(
         report.progress(running, f"grading {module.slug}", total=len(everybody)), key=lambda pair: pair[0].student
     )
