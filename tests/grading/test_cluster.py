@@ -1,5 +1,6 @@
 """`tito grade run --dask`: two workers on this machine, one of them killed; every submission is graded once."""
 
+import json
 import os
 import re
 import signal
@@ -75,8 +76,9 @@ def test_a_killed_worker_loses_no_submission(cluster, teacher, papers):
     while running.poll() is None and len(list(results.glob("*.json"))) < COUNT // 4:
         psutil.wait_procs([psutil.Process(running.pid)], timeout=0.05)
     _end(workers[0])
-    _, errors = running.communicate(timeout=300)
+    text, errors = running.communicate(timeout=300)
     assert running.returncode == 0, errors
+    assert {facts["status"] for facts in json.loads(text)["students"]} == {"graded"}, text[:3000]
     assert in_the_book(teacher) == expected
     assert workers[1].poll() is None
 

@@ -33,6 +33,7 @@ class Order:
     siblings: bool
     isolation: str | None
     unsafe: bool
+    memory: int
 
 
 def grade_all(address, order, submissions):
@@ -80,7 +81,7 @@ def _as_they_come(client, order, submissions):
         return future
 
     running = {}
-    waiting = as_completed([hand_out(submission) for submission in submissions])
+    waiting = as_completed([hand_out(submission) for submission in submissions], loop=client.loop)
     for future in waiting:
         submission = running.pop(future.key)
         error = future.exception() if future.status == "error" else None
@@ -131,6 +132,7 @@ def make_execution(order, folder):
         )
     module = course.module(order.module)
     assemble(course, folder, [m for m in course.modules if m.number < module.number])
-    setting = Setting(course, Released(module, order.blank), folder, order.seed)
+    setting = Setting(course, Released(module, order.blank), folder, order.seed, order.memory)
+    setting.run_reference()
     level, _ = sandbox.choose(setting.view, setting.secrets, order.unsafe, order.isolation)
     return Isolated(setting, level, order.seconds, order.siblings)

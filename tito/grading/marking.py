@@ -1,6 +1,7 @@
 """From a folder of submissions to marks: look at each before it runs, run what is new, keep what came out."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import secrets
@@ -37,6 +38,7 @@ class How:
     """How a class is graded.
 
     isolation: the level to take, by default the best. unsafe: also without any. memory: bytes for a process inside.
+    dask: address of a scheduler on whose workers the submissions run; by default they run here.
     """
 
     executor: str = "isolated"
@@ -45,6 +47,7 @@ class How:
     isolation: str | None = None
     unsafe: bool = False
     memory: int = MEMORY
+    dask: str | None = None
 
     @property
     def limits(self):
@@ -76,9 +79,9 @@ def mark(room, course, module, again=False, jobs=2, how=None, say=print):
         else:
             to_run[one.student] = one
     if to_run:
-        run = _isolated if how.executor == "isolated" else _by_nbgrader
-        with _folder(room) as folder, run(room, course, released, folder, how, say) as (make, enter):
-            for marks in grade_all(make, [one.submission for one in to_run.values()], jobs):
+        way = _by_nbgrader if how.executor == "nbgrader" else _on_cluster if how.dask else _isolated
+        with _folder(room) as folder, way(room, course, released, folder, how, jobs, say) as (run, enter):
+            for marks in run([one.submission for one in to_run.values()]):
                 one = to_run[marks.student]
                 enter(one.submission, marks)
                 yield _settle(room, released, one, marks, how), True
@@ -97,8 +100,8 @@ def _folder(room):
 
 
 @contextlib.contextmanager
-def _isolated(room, course, released, folder, how, say):
-    """`(what makes an Execution, what enters Marks into the gradebook)`."""
+def _isolated(room, course, released, folder, how, jobs, say):
+    """`(what makes Marks of submissions, what enters Marks into the gradebook)`."""
     from tito.grading import sandbox
     from tito.grading.grader import Isolated, Setting
 
@@ -107,14 +110,32 @@ def _isolated(room, course, released, folder, how, say):
     setting.run_reference()
     level, proofs = sandbox.choose(setting.view, setting.secrets, how.unsafe, how.isolation)
     say(sandbox.words(level, proofs))
-    yield lambda: Isolated(setting, level, how.limits.cell, how.siblings), gradebook.Writer(room.root, released).enter
+
+    def make():
+        return Isolated(setting, level, how.limits.cell, how.siblings)
+
+    yield functools.partial(grade_all, make, jobs=jobs), gradebook.Writer(room.root, released).enter
 
 
 @contextlib.contextmanager
-def _by_nbgrader(room, course, released, folder, how, say):
+def _on_cluster(room, course, released, folder, how, jobs, say):
+    from tito.grading import cluster
+
+    facts = (course.hash, released.module.slug, released.data, new_seed(), how.limits.cell)
+    order = cluster.Order(*facts, how.siblings, how.isolation, how.unsafe, how.memory)
+    say(f"submissions run on the cluster of {how.dask}")
+    yield functools.partial(cluster.grade_all, how.dask, order), gradebook.Writer(room.root, released).enter
+
+
+@contextlib.contextmanager
+def _by_nbgrader(room, course, released, folder, how, jobs, say):
     say("submissions run without isolation: nbgrader has none")
     overlay = room.overlay(course, released.module, folder / "overlay")
-    yield lambda: gradebook.Nbgrader(room, released, overlay, folder, how.limits), lambda submission, marks: None
+
+    def make():
+        return gradebook.Nbgrader(room, released, overlay, folder, how.limits)
+
+    yield functools.partial(grade_all, make, jobs=jobs), lambda submission, marks: None  # nbgrader has entered them
 
 
 def new_seed():

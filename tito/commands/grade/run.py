@@ -30,6 +30,7 @@ LEVELS = ("bwrap", "landlock", "container", "limits")  # as in tito/grading/sand
 @click.option("--isolation", type=click.Choice(LEVELS), help="The level to take; by default the best there is.")
 @click.option("--unsafe", is_flag=True, help="Grade also where nothing keeps student code from your files.")
 @click.option("--executor", type=click.Choice(["isolated", "nbgrader"]), default="isolated", help="Who runs them.")
+@click.option("--dask", metavar="ADDRESS", help="Run on the workers of this Dask scheduler: tcp://HOST:8786.")
 @json_option
 def command(module, folder, source, again, seconds, jobs, **how):
     room, course, modules = room_and_modules(folder, [module])
