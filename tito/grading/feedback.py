@@ -83,15 +83,22 @@ def text_of(value):
     if isinstance(value, str):
         text = value
     elif isinstance(value, dict) and {"shape", "first"} <= value.keys():
-        text = f"shape {tuple(value['shape'])}, begins with {json.dumps(value['first'])}"
+        text = f"shape {tuple(value['shape'])}, begins with {json.dumps(_rounded(value['first']))}"
     else:
-        text = json.dumps(value)
+        text = json.dumps(_rounded(value))
     return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
+
+
+def _rounded(value):
+    """Numbers with as many digits as float32 has."""
+    if isinstance(value, float):
+        return float(f"{value:.7g}")
+    return [_rounded(part) for part in value] if isinstance(value, list) else value
 
 
 def question_facts(question, marks, source, comment):
     points = marks.by_hand.get(question)
-    word = "waits to be read" if points is None else "read"
+    word = "waits to be read" if points is None else "marked"
     return {
         "id": question,
         "word": word,

@@ -10,6 +10,7 @@ _ENVIRONMENT = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
 )
+_ENVIRONMENT.filters["number"] = lambda points: f"{points:g}"
 
 
 def render(name, **facts):
