@@ -137,6 +137,8 @@ def make_job(course, module, notebook, stage, full=False, measure=False, only=No
             continue
         seconds = MEASURE_SECONDS if nb.is_measure(cell) else TEST_SECONDS
         cells.append({"id": identity, "source": cell["source"], "seconds": seconds, "plots": nb.is_measure(cell)})
+    if only is not None:
+        cells = needed_for(only, cells)
     return {
         "path": str(stage),
         "modules": [f"tinytorch.{target}" for target in module.targets],
@@ -146,6 +148,17 @@ def make_job(course, module, notebook, stage, full=False, measure=False, only=No
         "forbidden": course.reference_roots,
         "copies": reference_hashes(course),
     }
+
+
+def needed_for(tests, cells):
+    """Those of the cells that are among the tests, or bind a name that something further down uses."""
+    kept, used = [], set()
+    for cell in reversed(cells):
+        binds, uses = nb.top_level_names(nb.code_of(cell["source"]))
+        if cell["id"] in tests or binds & used:
+            kept.append(cell)
+            used |= uses
+    return kept[::-1]
 
 
 def _memory_here():

@@ -9,7 +9,6 @@ from tests.grading.conftest import Papers
 from tito import notebook as nb
 from tito.course import Course
 from tito.gates import reached_tasks, subject
-from tito.runner import Worker
 
 pytestmark = pytest.mark.slow  # three kernels a module
 MODULES = [(root, module.slug) for root in (TINY, ROOT) for module in Course(root).modules]
@@ -21,7 +20,7 @@ def it(request):
     root, slug = request.param
     course = Course(root)
     module = course.module(slug)
-    with Worker(fork=True) as worker, subject(course, module, worker) as it:
+    with subject(course, module) as it:
         it.papers = Papers(module)
         yield it
 
