@@ -23,7 +23,6 @@ from tito import notebook as nb
 from tito import report
 from tito.course import Course
 from tito.gates import subject
-from tito.runner import Worker
 from tito.variants import load_wrong, solved, with_body
 
 STARTED = time.perf_counter()
@@ -169,7 +168,7 @@ def teach(course, folder, student, modules):
 
 def right_tasks(course, module, papers):
     """The tasks that `tito module check` finds right, by student."""
-    with Worker(fork=True) as worker, subject(course, module, worker) as it:
+    with subject(course, module) as it:
         return {
             student: {result.task for result in it.run(notebook).results if result.ok}
             for student, notebook in papers.items()

@@ -150,7 +150,18 @@ def cells_to_run(module, notebook, full=False, measure=False, only=None):
             continue
         seconds = MEASURE_SECONDS if nb.is_measure(cell) else TEST_SECONDS
         cells.append({"id": identity, "source": cell["source"], "seconds": seconds, "plots": nb.is_measure(cell)})
-    return cells
+    return cells if only is None else needed_for(only, cells)
+
+
+def needed_for(tests, cells):
+    """Those of the cells that are among the tests, or bind a name that something further down uses."""
+    kept, used = [], set()
+    for cell in reversed(cells):
+        binds, uses = nb.top_level_names(nb.code_of(cell["source"]))
+        if cell["id"] in tests or binds & used:
+            kept.append(cell)
+            used |= uses
+    return kept[::-1]
 
 
 def _memory_here():

@@ -10,6 +10,9 @@ class TitoError(Exception):
         super().__init__(message)
         self.message, self.hint = message, hint
 
+    def __reduce__(self):  # so that it travels between processes, whatever a subclass's constructor takes
+        return _again, (type(self), self.args, vars(self))
+
 
 class UsageError(TitoError):
     """The command was called wrongly: an unknown module, a module out of order. Exit code 2."""
@@ -29,3 +32,9 @@ class CourseError(WorkplaceError):
     def __init__(self, place, message, hint=""):
         super().__init__(f"{place}: {message}", hint)
         self.place = str(place)
+
+
+def _again(kind, args, facts):
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error

@@ -4,7 +4,6 @@ A gate whose name begins with `runs_` runs the module's tests; the others only r
 """
 
 import ast
-import compileall
 import copy
 import functools
 import importlib.util
@@ -26,6 +25,7 @@ from tito.course import imported_targets
 from tito.errors import CourseError, WorkplaceError
 from tito.explain import fingerprint, names_of, same_fingerprint
 from tito.probe_gates import has_probes, runs_probes
+from tito.runner import Worker
 from tito.variants import load_wrong, solved, with_body
 
 TEST_BUDGET, MEASURE_BUDGET = 2.0, 20.0  # seconds a module, reference
@@ -96,17 +96,19 @@ class Subject:
 
 
 @contextmanager
-def subject(course, module, worker):
-    """A Subject in a temporary stage."""
+def subject(course, module):
+    """A Subject in a temporary stage, with a worker that has the lower modules loaded for its hundreds of runs."""
     with tempfile.TemporaryDirectory(prefix="tito-gates-") as folder:
         lower = [m for m in course.modules if m.number < module.number]
         stage = assemble(course, folder, lower)
-        compileall.compile_dir(stage, quiet=2)  # each of hundreds of runs imports it anew
-        it = Subject(course, module, stage, worker)
-        try:
-            yield it
-        finally:
-            it.close()
+        targets = [f"tinytorch.{target}" for m in lower for target in m.targets]
+        beside = [f"tinytorch.{name}" for name in sorted(BESIDE_MODULES)]
+        with Worker(fork=True, preload=[*targets, *beside], path=stage) as worker:
+            it = Subject(course, module, stage, worker)
+            try:
+                yield it
+            finally:
+                it.close()
 
 
 def inspect(it):

@@ -217,7 +217,12 @@ def syntax_error(source):
 
 def compile_module(module):
     """The complete notebook of a module, solutions in, ids and metadata complete. Raises CourseError with the place."""
-    notebook = from_percent(module.text)
+    return copy.deepcopy(_compiled(module, module.text))
+
+
+@functools.lru_cache(maxsize=64)  # the gates of a module read every other module too
+def _compiled(module, text):
+    notebook = from_percent(text)
     places = _places(module, notebook)
     seen = {}
     for position, cell in enumerate(notebook["cells"]):
@@ -284,7 +289,7 @@ def _lock_foundations(cells):
     for cell in reversed(cells):
         if cell["cell_type"] != "code" or is_measure(cell):
             continue
-        binds, uses = _top_level_names(code_of(cell["source"]))
+        binds, uses = top_level_names(code_of(cell["source"]))
         if binds & needed and not is_locked(cell) and not is_solution(cell):
             cell["metadata"]["nbgrader"] = {"grade_id": cell["id"]}
             _complete(cell, cell["id"])
@@ -293,7 +298,7 @@ def _lock_foundations(cells):
 
 
 @_once_for_each_cell
-def _top_level_names(source):
+def top_level_names(source):
     """Names that a cell binds, and names of other cells that it uses, also inside its functions."""
     import symtable
 
@@ -511,7 +516,7 @@ def _siblings(target, by_target):
 def _names_of_cells(cells):
     binds, uses = set(), set()
     for cell in cells:
-        its_binds, its_uses = _top_level_names(cell["source"])
+        its_binds, its_uses = top_level_names(cell["source"])
         binds, uses = binds | its_binds, uses | its_uses
     return binds, uses
 

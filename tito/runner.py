@@ -37,11 +37,11 @@ class Run:
 class Worker:
     """A process with NumPy loaded that runs jobs: one and then ends, or with `fork` each in a child of its own.
 
-    preload: modules that the cells will import, to have them ready too.
+    preload: modules that the cells will import, to have them ready too; they are looked for in `path` first.
     """
 
-    def __init__(self, fork=False, preload=()):
-        self.fork, self.preload = fork and CAN_FORK, tuple(preload)
+    def __init__(self, fork=False, preload=(), path=None):
+        self.fork, self.preload, self.path = fork and CAN_FORK, tuple(preload), path
         self._process = self._lines = self._child = None
         self._closed = True
         self.start()
@@ -49,6 +49,7 @@ class Worker:
     def start(self):
         """Start the process now, so that it loads NumPy while the caller prepares the job."""
         options = [*(["--fork"] if self.fork else []), f"--preload={','.join(self.preload)}"]
+        options += [f"--path={self.path}"] if self.path else []
         command = [sys.executable, "-P", str(WORKER), *options]
         environment = {
             **os.environ,

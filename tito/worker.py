@@ -3,7 +3,8 @@
 Reads a job as one line of JSON from standard input and writes events as lines of JSON to standard output:
 `{"start": id}` and `{"done": id, "status": ..., ...}` for each cell, `{"used": path}` for each
 use of a forbidden file, `{"end": true}` at the end.
-With `--fork` it stays warm and forks a child for each job it reads. `--preload=a,b` names what to import beforehand.
+With `--fork` it stays warm and forks a child for each job it reads. `--preload=a,b` names what to import beforehand,
+`--path=FOLDER` where to look for that first.
 
 A job: path (folder that holds the student's `tinytorch`), modules (to import), cells ([{id, source, seconds}]),
 import_seconds, memory (bytes), forbidden (folders whose code must not be used), copies (SHA-256 -> file of theirs,
@@ -335,7 +336,8 @@ def main():
     sys.dont_write_bytecode = True
     import numpy  # noqa: F401  the slow part of every check, done while the job is still being written
 
-    preload(argument[len("--preload=") :] for argument in sys.argv if argument.startswith("--preload="))
+    sys.path[:0] = arguments("--path=")
+    preload(arguments("--preload="))
     emit({"ready": True})
     if "--fork" not in sys.argv:
         line = sys.stdin.readline()
@@ -355,6 +357,10 @@ def main():
             os._exit(0)
         _, status = os.waitpid(child, 0)
         emit({"exit": os.waitstatus_to_exitcode(status)})
+
+
+def arguments(name):
+    return [argument.removeprefix(name) for argument in sys.argv if argument.startswith(name)]
 
 
 def preload(lists):

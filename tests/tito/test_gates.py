@@ -31,6 +31,17 @@ def test_a_sound_module_has_no_findings_and_names_every_misconception(tiny, modu
     assert answer["caught"] == answer["named"] == answer["tried"] > 0
 
 
+def test_modules_side_by_side_are_found_as_sound_as_each_alone(tiny):
+    tiny("dev", "export")
+    answer = tiny.json("dev", "check", "--jobs", "2", code=1)
+    assert [module["module"] for module in answer["modules"]] == ["01_double", "02_square"]
+    texts = [finding["wrong"] for module in answer["modules"] for finding in module["findings"]]
+    assert texts and all(SOUND_BUT_SMALL.search(text) for text in texts)
+    assert answer["caught"] == answer["named"] == answer["tried"] == 9
+    edit(tiny, "return double(np.multiply(x, x))", "return double(", "modules/02_square/square_dev.py")
+    assert "02_square/square_dev.py:29: syntax error" in tiny("dev", "check", "--jobs", "2", code=1).flat
+
+
 DEFECTS = {
     "reference fails": ("return np.add(x, x)", "return np.add(x, x) + 1", "fails with the reference"),
     "test is not called": ("\n\ntest_unit_double()\n", "\n", "does not call test_unit_double"),
