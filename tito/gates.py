@@ -25,7 +25,7 @@ from tito.check import assemble, check, read_fingerprints
 from tito.course import imported_targets
 from tito.errors import CourseError, WorkplaceError
 from tito.explain import fingerprint, names_of, same_fingerprint
-from tito.probe_gates import has_probes, runs_probes
+from tito.probe_gates import has_probes, runs_alternatives, runs_probes
 from tito.variants import load_wrong, solved, with_body
 
 TEST_BUDGET, MEASURE_BUDGET = 2.0, 20.0  # seconds a module, reference
@@ -403,6 +403,7 @@ GATES = (
     runs_matrix,
     runs_misconceptions,
     has_probes,
+    runs_alternatives,
     runs_probes,
     nothing_leaks,
 )
