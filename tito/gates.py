@@ -24,7 +24,7 @@ from tito.check import assemble, check, read_fingerprints
 from tito.course import imported_targets
 from tito.errors import CourseError, WorkplaceError
 from tito.explain import fingerprint, names_of, same_fingerprint
-from tito.probe_gates import has_probes, runs_probes
+from tito.probe_gates import has_probes, runs_alternatives, runs_probes
 from tito.runner import Worker
 from tito.variants import load_wrong, solved, with_body
 
@@ -405,6 +405,7 @@ GATES = (
     runs_matrix,
     runs_misconceptions,
     has_probes,
+    runs_alternatives,
     runs_probes,
     nothing_leaks,
 )

@@ -51,6 +51,19 @@ def has_probes(it):
             yield task, f"has {count} right but different solutions; at least {ALTERNATIVES_PER_TASK}"
 
 
+def runs_alternatives(it):
+    """Every right but different solution passes its task's visible test."""
+    for right in load_right(it):
+        task, cell = right["task"], it.solutions.get(right["task"])
+        if cell is None:
+            yield task, f"a right solution of a task that does not exist: {right['how']}"
+            continue
+        outcome = it.run(it.variant(task, with_body(cell, right["body"])), only=[f"{task}-test"])
+        result = next(result for result in outcome.results if result.task == task)
+        if not result.ok:
+            yield task, f"its test ends with {result.status!r} on a right solution, {right['how']}: {result.happened}"
+
+
 def runs_probes(it):
     """Probes give the same twice, pass what is right under every seed, and pay nothing for what is wrong or trivial."""
     yield from same_twice(it)

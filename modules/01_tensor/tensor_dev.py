@@ -875,7 +875,8 @@ def test_unit_infer_shape():
     check_close(infer_shape(6, (3, 2)), (3, 2), "a complete shape stays")
     check_close(infer_shape(6, (-1, 2)), (3, 2), "six values in rows of 2 are 3 rows")
     check_close(infer_shape(24, (2, -1, 4)), (2, 3, 4), "the missing size may stand anywhere")
-    check(all(type(n) is int for n in infer_shape(6, (2, -1))), "sizes are whole numbers, not floats")
+    whole = [isinstance(n, int | np.integer) for n in infer_shape(6, (2, -1))]
+    check(all(whole), "sizes are whole numbers, not floats")
     check_close(infer_shape(0, (-1, 3)), (0, 3), "no values in rows of 3 are 0 rows")
     check_raises(ValueError, lambda: infer_shape(6, (4, 2)), "six values do not fill (4, 2)")
     check_raises(ValueError, lambda: infer_shape(6, (4, -1)), "six values do not fill rows of 4")

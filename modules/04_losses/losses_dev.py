@@ -443,6 +443,15 @@ print("still the same array:", a is same, a.tolist())
 # That is an option and not a duty: the test wants the right numbers and untouched logits. Shift into a new array first,
 # the logits are not yours. The function returns the pair `(loss, p)` and knows nothing of Tensors; the operation around
 # it follows after the next task.
+#
+# The tests from here on use a helper of module 02 again, which turns NumPy's warnings into errors:
+
+
+# %%
+def strictly(f, *inputs):
+    """`f(*inputs)`, in which an overflow, a division by zero or a `nan` made on the way is an error."""
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        return f(*inputs)
 
 
 # %% nbgrader={"grade_id": "04-4", "solution": true}
@@ -463,12 +472,6 @@ def index_cross_entropy(logits, indices):
 
 
 # %% nbgrader={"grade_id": "04-4-test", "points": 5}
-def strictly(f, *inputs):
-    """`f(*inputs)`, in which an overflow, a division by zero or a `nan` made on the way is an error."""
-    with np.errstate(over="raise", divide="raise", invalid="raise"):
-        return f(*inputs)
-
-
 def test_unit_index_cross_entropy():
     logits = np.log(np.array([[1.0, 3.0, 4.0], [1.0, 1.0, 2.0]], dtype=np.float32))
     kept = logits.copy()

@@ -136,6 +136,13 @@ def test_misconceptions_must_fail_and_differ(tiny):
     assert (tiny.course / "modules/01_double/fingerprints.json").read_bytes() == before
 
 
+def test_right_but_different_solutions_must_pass_test_and_probe(tiny):
+    edit(tiny, 'body="return 2 * np.asarray(x)"', 'body="return 3 * np.asarray(x)"', "tests/alternatives/01_double.py")
+    found, _ = findings(tiny)
+    assert any("ends with 'failed' on a right solution, by a product: each value is doubled" in text for text in found)
+    assert any("its probe fails a right solution, by a product" in text for text in found)
+
+
 def test_hints_are_counted_and_read(tiny):
     path = "modules/01_double/module.toml"
     edit(tiny, '["What is x plus x?", "Add the array to itself."]', '["np.add(x, x)"]', path)

@@ -97,7 +97,7 @@ def soft_cross_entropy(logits, shares):
     p /= sums
     return -np.vecdot(shares, log_p).sum() / len(p), p
 
-# %% 04-c047
+# %% 04-c048
 def as_batch(logits, targets):
     """Logits (B, C) with targets (B,) or (B, C), as arrays; one sample becomes a batch of one.
 
@@ -133,7 +133,7 @@ def cross_entropy(logits, targets, /):
         return index_cross_entropy(x, class_indices(t, x.shape[1]))
     return soft_cross_entropy(x, as_floating(t))
 
-# %% 04-c052
+# %% 04-c053
 def check_labels(labels):
     """Raise a ValueError that names a label outside of 0 to 1, if there is one (nan is one)."""
     if not (labels.min() >= 0 and labels.max() <= 1):
@@ -152,7 +152,7 @@ def binary_cross_entropy_with_logits(logits, targets, /):
     check_labels(y)
     return np.mean(np.maximum(x, 0) - x * y + np.log1p(np.exp(-np.abs(x))))
 
-# %% 04-c056
+# %% 04-c057
 class Loss:
     """A loss in the form of an object without state: call it, or its `forward`, with predictions and targets."""
 
