@@ -29,12 +29,12 @@ def command(name):
     if taken:
         raise UsageError(f"module {taken[0].slug} has that number or name already", "tito module list")
     folder = course.root / course.config["nbs_path"] / name
-    for kind in ("dev.py", "module.toml", "misconceptions.py"):
+    for kind, path in files(course, folder, name, word).items():
         text = (TEMPLATE / f"{kind}.txt").read_text(encoding="utf-8")
         text = (
             text.replace("@NN@", number).replace("@name@", word).replace("@Title@", word.replace("_", " ").capitalize())
         )
-        write_atomically(folder / (f"{word}_dev.py" if kind == "dev.py" else kind), text.encode())
+        write_atomically(path, text.encode())
     report.emit(
         {"module": name, "folder": str(folder)},
         [
@@ -42,3 +42,14 @@ def command(name):
             f"next: tito dev export {number} && tito dev check {number}",
         ],
     )
+
+
+def files(course, folder, name, word):
+    """Where each template goes."""
+    return {
+        "dev.py": folder / f"{word}_dev.py",
+        "module.toml": folder / "module.toml",
+        "misconceptions.py": folder / "misconceptions.py",
+        "probes.py": folder / "probes.py",
+        "alternatives.py": course.root / "tests" / "alternatives" / f"{name}.py",
+    }
