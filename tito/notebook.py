@@ -458,8 +458,29 @@ def export(notebook, package, origin, summary=""):
     """
     from nbdev.export import nb_export
 
-    default = default_target(notebook)
-    by_target = {}
+    written = {}
+    package = Path(package)
+    with tempfile.TemporaryDirectory(prefix="tito-export-") as folder:
+        for target, cells in _exported_cells(notebook, package.name, origin).items():
+            staged = Path(folder) / package.name / f"{target.replace('.', '/')}.py"
+            path = Path(folder) / f"{target}.ipynb"
+            path.write_bytes(to_json(_nbdev_notebook(target, cells, summary)))
+            nb_export(str(path), lib_path=str(Path(folder) / package.name))
+            text = _rename_origin(staged.read_text(encoding="utf-8"), origin)
+            written[target] = package / f"{target.replace('.', '/')}.py"
+            write_atomically(written[target], text.encode(), durable=False)
+    return written
+
+
+def texts_to_run(notebook, package, origin):
+    """What `export` writes, by target, without what only readers need. Not by nbdev, which parses each cell anew."""
+    exported = _exported_cells(notebook, package, origin).items()
+    return {target: "\n\n".join(f"# %% {cell['id']}\n{cell['source']}" for cell in cells) for target, cells in exported}
+
+
+def _exported_cells(notebook, package, origin):
+    """`{target: cells}`: the code of each file to be written, in order. Raises: TitoError."""
+    default, by_target = default_target(notebook), {}
     for cell in notebook["cells"]:
         target = export_target(cell)
         if target is not None:
@@ -467,22 +488,11 @@ def export(notebook, package, origin, summary=""):
     for target, cells in by_target.items():
         cells = [{**cell, "source": exported_source(cell["source"])} for cell in cells]
         by_target[target] = fold([cell for cell in cells if _holds_code(cell["source"])])
-    written = {}
-    package = Path(package)
-    with tempfile.TemporaryDirectory(prefix="tito-export-") as folder:
-        for target, cells in by_target.items():
-            cells = _imports_from_siblings(target, by_target, package.name) + cells
-            staged = Path(folder) / package.name / f"{target.replace('.', '/')}.py"
-            if cells:
-                path = Path(folder) / f"{target}.ipynb"
-                path.write_bytes(to_json(_nbdev_notebook(target, cells, summary)))
-                nb_export(str(path), lib_path=str(Path(folder) / package.name))
-            if not cells or not staged.exists():
-                raise TitoError(f"{origin}: nothing to export to {target}: every `#| export` cell is empty")
-            text = _rename_origin(staged.read_text(encoding="utf-8"), origin)
-            written[target] = package / f"{target.replace('.', '/')}.py"
-            write_atomically(written[target], text.encode(), durable=False)
-    return written
+    found = {target: _imports_from_siblings(target, by_target, package) + cells for target, cells in by_target.items()}
+    for target, cells in found.items():
+        if not cells:
+            raise TitoError(f"{origin}: nothing to export to {target}: every `#| export` cell is empty")
+    return found
 
 
 @_once_for_each_cell

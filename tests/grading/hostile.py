@@ -120,11 +120,15 @@ DISK = [
         (ONLY_THE_FIRST, *lost("crashed")),
     ),
     Hostile("large-file", "with open('x', 'wb') as file:\n    while True:\n        file.write(bytes(1 << 20))"),
-    Hostile("many-files", "for i in range(5000):\n    open(f'{i}', 'w').close()\nreturn double(double(x))", (BOTH,)),
+    Hostile(
+        "many-files",
+        "for i in range(1500):\n    open(f'{i}', 'w').close()\nreturn double(double(x))",
+        (BOTH, *lost("timeout")),
+    ),
     Hostile(
         "deep-folders",
-        "import os\nfor i in range(3000):\n    os.mkdir('d')\n    os.chdir('d')\nreturn double(double(x))",
-        (BOTH,),
+        "import os\nfor i in range(1200):\n    os.mkdir('d')\n    os.chdir('d')\nreturn double(double(x))",
+        (BOTH, *lost("timeout")),
     ),
     Hostile(
         "locked-folder",

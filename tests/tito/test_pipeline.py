@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.conftest import ROOT
 from tito import notebook as nb
 from tito.course import Course
 from tito.errors import CourseError, TitoError
@@ -231,3 +232,26 @@ def test_two_files_that_need_each_other_are_refused(tmp_path):
     circle = TWO_FILES + "\n# %%\n#| export core.ruler\ndef four(x):\n    return 2 * double_length(x)\n"
     with pytest.raises(TitoError, match="use names of each other"):
         exported(tmp_path, module(tmp_path, circle))
+
+
+@pytest.mark.parametrize("module", Course(ROOT).modules, ids=lambda module: module.slug)
+def test_what_grading_runs_is_what_is_exported(module, tmp_path):
+    """Without nbdev, but the same statements in every file of the library."""
+    complete = nb.compile_module(module)
+    texts = nb.texts_to_run(complete, "tinytorch", module.slug)
+    exported = nb.export(complete, tmp_path / "tinytorch", module.slug)
+    assert texts.keys() == exported.keys()
+    for target, path in exported.items():
+        assert statements(texts[target], target) == statements(path.read_text(), target)
+
+
+def statements(text, target):
+    """The code of a file, without the list of names that nbdev adds, and with imports by full name."""
+    found = []
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            parent = f"tinytorch.{target}".rsplit(".", node.level)[0]
+            node = ast.ImportFrom(f"{parent}.{node.module}" if node.module else parent, node.names, 0)
+        text = ast.unparse(node)
+        found += [] if text.startswith("__all__ =") else [text]
+    return found

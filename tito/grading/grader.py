@@ -43,7 +43,7 @@ class Setting:
 
     def __init__(self, course, released, package, seed, memory=probing.MEMORY):
         self.course, self.released, self.module, self.seed = course, released, released.module, seed
-        self.memory, self.reference = memory, None
+        self.memory, self.reference, self.reach = memory, None, None
         self.complete = nb.compile_module(self.module)
         self.bench = Bench(course, self.module, package, self.complete)
         self.probes, self.tasks = self.bench.probes, list(released.points)
@@ -55,13 +55,10 @@ class Setting:
                 raise CourseError(place, f"has nothing for {', '.join(missing)}, which is released for points")
 
     def run_reference(self):
-        """Compute what is right: once, outside of any sandbox, before student code runs."""
+        """Compute what is right, and what builds on what: once, outside of any sandbox, before student code runs."""
+        self.reach = reached_tasks(self)
         with contextlib.closing(self.bench.trusted):
             self.reference = self.bench.reference(self.seed)
-
-    @cached_property
-    def reach(self):
-        return reached_tasks(self)
 
     @cached_property
     def view(self):

@@ -10,10 +10,8 @@ Everything that comes from student code arrives as data and is taken for nothing
 import base64
 import json
 import runpy
-import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -84,11 +82,8 @@ def task_job(files, modules, tasks, seeds, probes="", cells=(), seconds=TASK_SEC
 
 def exported_files(module, notebook):
     """What a module's notebook exports, as `{path below the package's folder: text}`; nothing of it runs."""
-    with tempfile.TemporaryDirectory(prefix="tito-files-") as folder:
-        package = Path(folder) / "tinytorch"
-        origin = f"{module.slug}/{module.name}"
-        paths = nb.export(notebook, package, origin, module.settings.get("summary", "")).values()
-        return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+    texts = nb.texts_to_run(notebook, "tinytorch", f"{module.slug}/{module.name}")
+    return {f"tinytorch/{target.replace('.', '/')}.py": text for target, text in texts.items()}
 
 
 # --- what comes back ---
