@@ -54,12 +54,7 @@ def save(path, tensors, info=None):
     killed leaves a hidden temporary file; the next save to the same path removes it (not on Windows).
     Raises: CheckpointError for what the format cannot hold; OSError where the disk fails; the old file then stays.
     """
-    pieces = _pack(path, tensors, info)
-    target = _target(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(target)
-    while not _replace(target, pieces):
-        pass
+    write_whole(_target(path), _pack(path, tensors, info))
 
 
 def load(path):
@@ -222,6 +217,17 @@ def _target(path):
     return target
 
 
+def write_whole(target, pieces):
+    """Write `pieces`, an iterable of bytes, to one file at `target`, as `save` does: all of them or nothing.
+
+    What `pieces` raises is passed on, and OSError is raised where the disk fails; then `target` is as it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(target)
+    while not _replace(target, pieces):
+        pass
+
+
 def _prefix(target):
     """How the temporary files of `target` begin: of one length, however long its name is."""
     return f".tinytorch-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-"
@@ -246,7 +252,8 @@ def _replace(target, pieces):
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            error.filename, error.filename2 = str(target), None  # a full disk does not say which file
+            error.filename = str(target)  # a full disk does not say which file
+            del error.filename2  # None would be shown
         raise
 
 
