@@ -2373,12 +2373,12 @@ class Progress:
 # %%
 #| export
 @add_to(Trainer)
-def _begin_fit(self, train, val, epochs, verbose, early_stopping, best_path):
+def _begin_fit(self, train, val, epochs, verbose, save_best, checkpoint_path, early_stopping):
     whole("fit: epochs", epochs, 0)
     if early_stopping is not None:
         require(early_stopping, "fit: early_stopping", "__call__")
-    if best_path is not None:
-        require_place(best_path)
+    if save_best:
+        require_place(checkpoint_path)
     for name, loader in (("train", train), ("val", val)):
         if epochs > 1 and isinstance(loader, Iterator):
             raise ValueError(
@@ -2463,7 +2463,7 @@ def fit(
     Raises: ValueError for an iterator, which can be read only once, where it must be read again.
     """
     watched = "train_loss" if val is None else "val_loss"
-    self._begin_fit(train, val, epochs, verbose, early_stopping, checkpoint_path if save_best else None)
+    self._begin_fit(train, val, epochs, verbose, save_best, checkpoint_path, early_stopping)
     try:
         ### BEGIN SOLUTION
         for _ in range(epochs):

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -141,6 +142,60 @@ def test_the_state_of_stopping_early_travels_in_checkpoints(tmp_path):
     resumed.fit(Shuffled(), HELD_OUT, epochs=2, verbose=False)
     assert (found.best_loss, found.counter) == (expected.best_loss, expected.counter)
     assert as_bytes(resumed.history) == as_bytes(straight.history)
+
+
+class Plateau:
+    """Halves the rate after two epochs in a row that were no better: what it does depends on what it has seen."""
+
+    def __init__(self):
+        self.best, self.waited = math.inf, 0
+
+    def on_epoch_end(self, trainer):
+        loss = trainer.history["val_loss"][-1]
+        self.best, self.waited = (loss, 0) if loss < self.best else (self.best, self.waited + 1)
+        if self.waited == 2:
+            trainer.optimizer.lr, self.waited = trainer.optimizer.lr / 2, 0
+
+    def state_dict(self):
+        return vars(self).copy()
+
+    def load_state_dict(self, state):
+        vars(self).update(state)
+
+
+def test_callbacks_with_a_state_go_on_where_they_stood(tmp_path):
+    def run(seed):
+        stops = [StopEarly(EarlyStopping(40), name, restore_best=False) for name in ("val_loss", "train_loss")]
+        trainer = trainer_of(seed=seed, callbacks=[Plateau(), *stops, CSVLogger(tmp_path / f"log {seed}")])
+        trainer.optimizer.lr = 0.5
+        return trainer, EarlyStopping(30)
+
+    def found(trainer, stop):
+        stops = [stop, *(callback.early_stopping for callback in trainer.callbacks[1:3])]
+        return [(s.best_loss, s.counter) for s in stops], vars(trainer.callbacks[0]), trainer.optimizer.lr
+
+    straight, stop = run(0)
+    straight.fit(Shuffled(), HELD_OUT, epochs=14, verbose=False, early_stopping=stop)
+    expected = found(straight, stop)
+    assert expected[2] < 0.5 and len({counter for _, counter in expected[0]}) > 1, "there is something to forget"
+    cut, stop = run(0)
+    cut.fit(Shuffled(), HELD_OUT, epochs=7, verbose=False, early_stopping=stop)
+    cut.save_checkpoint(tmp_path / "cut")
+    again, stop = run(3)
+    again.load_checkpoint(tmp_path / "cut")
+    again.save_checkpoint(tmp_path / "copy")  # what nobody has asked for yet is kept
+    resumed, stop = run(4)
+    callbacks, resumed.callbacks = resumed.callbacks, []
+    resumed.load_checkpoint(tmp_path / "copy")
+    resumed.callbacks = callbacks  # also where they come after the file
+    resumed.fit(Shuffled(), HELD_OUT, epochs=7, verbose=False, early_stopping=stop)
+    assert found(resumed, stop) == expected
+    assert as_bytes(resumed.history) == as_bytes(straight.history)
+
+
+def test_stopping_early_needs_something_that_stops():
+    with pytest.raises(TypeError, match="early_stopping is 5"):
+        StopEarly(5)
 
 
 @pytest.mark.parametrize("callback", [BestCheckpoint("never", monitor="val_los"), StopEarly(monitor="val_los")])
@@ -294,6 +349,22 @@ def test_an_overflow_is_left_out_and_halves_the_scale():
     assert trainer.updates + trainer.skipped == trainer.step + 1
     assert trainer.updates > 0 and trainer.scaler.scale < 2.0**40
     assert trainer.history["train_loss"][-1] < trainer.history["train_loss"][0]
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_search_for_the_scale_is_silent(steps):
+    trainer = trainer_of(MixedPrecisionTrainer, scaler=LossScaler(init_scale=2.0**40))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trainer.fit(Shuffled(), epochs=2, verbose=False, accumulation_steps=steps)
+        assert trainer.skipped > 0
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        np.ones(1) / np.zeros(1)  # and what others compute is not silenced
+
+
+def test_a_scaler_is_an_object_with_a_scale():
+    with pytest.raises(TypeError, match="scaler is 1024, and that has no scale"):
+        trainer_of(MixedPrecisionTrainer, scaler=1024)
 
 
 def test_clipping_and_accumulation_see_the_gradient_without_the_scale():

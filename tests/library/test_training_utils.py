@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tinytorch
+from tinytorch import training_demo
 from tinytorch import training_utils as tu
 from tinytorch.core.activations import Tanh, tanh
 from tinytorch.core.autograd import no_grad
@@ -1015,6 +1016,13 @@ def test_the_demonstration_shows_everything_in_80_columns(tmp_path):
     assert objects[1:4] == functions[1:4], "the same losses and the same accuracy"
     for _, first, last, right, seconds in (objects, functions, dictionaries):
         assert float(last) < float(first) < 2.31 and 0.2 < float(right) <= 1 and float(seconds) < 20
+
+
+def test_the_demonstration_says_at_once_where_no_picture_can_be(capsys):
+    with pytest.raises(SystemExit):
+        training_demo.main(["--plot", f"{__file__}/curves.png"])
+    out, err = capsys.readouterr()
+    assert out == "" and "a file is in the way" in err
 
 
 def test_the_demonstration_saves_a_picture_when_asked(tmp_path):
