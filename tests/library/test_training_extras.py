@@ -267,6 +267,16 @@ def test_training_curves_show_the_history(history, tmp_path):
     pyplot.close(axes[0, 0].figure)
 
 
+def test_a_panel_without_numbers_says_so_and_a_wide_loss_is_drawn_on_a_logarithmic_scale():
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed")
+    axes = plot_training_curves({"train_loss": [100.0, math.nan, 1.0], "val_loss": [50.0, 2.0, math.inf]})
+    assert [[text.get_text() for text in ax.texts] for ax in axes.flat] == [[], *3 * [["nothing to draw"]]]
+    narrow = plot_training_curves({"train_loss": [3.0, 2.0], "val_loss": [math.nan, math.nan]})
+    assert (axes[0, 0].get_yscale(), narrow[0, 0].get_yscale()) == ("log", "linear")
+    for drawn in (axes, narrow):
+        pyplot.close(drawn[0, 0].figure)
+
+
 def test_the_plot_at_the_end_is_a_file(tmp_path):
     pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed")
     before = pyplot.get_fignums()

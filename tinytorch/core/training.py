@@ -6,8 +6,8 @@
 __all__ = ['logger', 'EVENTS', 'PLAIN', 'PANELS', 'CosineSchedule', 'StepDecay', 'ExponentialDecay', 'require', 'whole',
            'SequentialSchedule', 'learning_rate_schedule', 'gradient_arrays', 'clip_grad_norm', 'clip_gradients',
            'EpochResult', 'call', 'as_tensor', 'sample_count', 'EmptyLoader', 'kind_of', 'batches_of', 'in_groups',
-           'has_classes', 'are_classes', 'Scores', 'named', 'rate_of', 'set_rate', 'rate_for', 'epoch_line', 'several',
-           'one_of', 'alias', 'Trainer', 'EarlyStopping', 'freeze', 'thaw', 'pack', 'unpack', 'model_state',
+           'has_classes', 'are_classes', 'Scores', 'named', 'rate_of', 'set_rate', 'scheduled_rate', 'epoch_line',
+           'several', 'one_of', 'alias', 'Trainer', 'EarlyStopping', 'freeze', 'thaw', 'pack', 'unpack', 'model_state',
            'part_state', 'generators_of', 'generator_states', 'write_model', 'write_part', 'environment',
            'warn_of_another_machine', 'Progress', 'text_plot', 'plot_training_curves', 'LinearWarmup', 'BestCheckpoint',
            'watched_values', 'StopEarly', 'EpochLog', 'CSVLogger', 'JSONLinesLogger', 'PlotAtEnd', 'as_half', 'to_half',
@@ -278,8 +278,10 @@ def has_classes(predictions, targets, loss_fn):
 
 def are_classes(t, count):
     """Whether all numbers in the array `t` are whole, from 0 to `count` - 1."""
-    within = bool(((t >= 0) & (t < count)).all())
-    return within and (t.dtype.kind != "f" or bool((t == np.floor(t)).all()))
+    whole_ones = (t >= 0) & (t < count)
+    if t.dtype.kind == "f":
+        whole_ones &= t == np.floor(t)
+    return np.count_nonzero(whole_ones) == t.size
 
 
 class Scores:
@@ -366,7 +368,7 @@ def set_rate(optimizer, rate):
     setattr(optimizer, name, rate)
 
 
-def rate_for(epoch, scheduler):
+def scheduled_rate(scheduler, epoch):
     """What `scheduler` says for `epoch`; None without one. Raises: TypeError where it says nothing."""
     rate = None if scheduler is None else scheduler.get_lr(epoch)
     if rate is None and scheduler is not None:
@@ -657,7 +659,7 @@ class Trainer:
         """
         whole("train_epoch: accumulation_steps", accumulation_steps, 1)
         self._open(dataloader)
-        rate = rate_for(self.epoch, self.scheduler)
+        rate = scheduled_rate(self.scheduler, self.epoch)
         if self._progress is not None:
             self._progress.start(self.epoch, dataloader)
         self.training_mode, self._norms, self._group = True, [], accumulation_steps
@@ -1323,10 +1325,14 @@ def plot_training_curves(history, save_path=None):
         for name, values in drawn.items():
             ax.plot(values, label=name, marker="." if len(values) < 30 else None)
         ax.set(title=title)
-        if title == "loss" and drawn and min(map(min, drawn.values())) > 0:
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        numbers = [y for values in drawn.values() for y in values if math.isfinite(y)]
+        if title == "loss" and drawn and max(numbers) > 10 * min(numbers) > 0:
             ax.set(yscale="log")
         if len(drawn) > 1:
             ax.legend()
+        if not drawn:
+            ax.text(0.5, 0.5, "nothing to draw", transform=ax.transAxes, ha="center")
     for ax in axes[1]:
         ax.set(xlabel="epoch")
     if save_path is not None:
