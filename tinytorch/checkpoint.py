@@ -5,6 +5,7 @@ The file is in the safetensors format, so that other programs can read the array
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -68,6 +69,23 @@ def load(path):
     _require_format(path, document)
     _require_digest(path, data)
     return _unpack(path, data, document)
+
+
+def make_folder_of(path):
+    """Make the folder in which `path` lies, and those above. Raises: NotADirectoryError where a file is in the way."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        what = f"{Path(path).parent} cannot be a folder, because a file is in the way"
+        raise NotADirectoryError(errno.ENOTDIR, what, os.fspath(path)) from error
+
+
+def require_place(path):
+    """Raise what `save` would raise, where that can be known before there is anything to save; makes the folder."""
+    target = _target(path)
+    make_folder_of(target)
+    if not os.access(target.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, f"nothing can be written into the folder {target.parent}", os.fspath(path))
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------------
@@ -204,6 +222,7 @@ def _unpack(path, data, document):
 
 
 def _require_regular(path):
+    os.fspath(path)  # a TypeError for what is no path; `exists` would take a number for an open file
     if os.path.exists(path) and not os.path.isfile(path):
         raise CheckpointError(path, "is a folder or a device; a checkpoint is one regular file")
 
@@ -222,7 +241,7 @@ def write_whole(target, pieces):
 
     What `pieces` raises is passed on, and OSError is raised where the disk fails; then `target` is as it was.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder_of(target)
     _remove_abandoned(target)
     while not _replace(target, pieces):
         pass
