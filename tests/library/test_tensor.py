@@ -158,6 +158,9 @@ def test_shape_errors_name_the_operation_the_sizes_and_a_way_out():
         Tensor(np.ones((2, 3))) @ Tensor(np.ones((4, 3)))
     with pytest.raises(ValueError, match="add: .*sizes 3 and 4 in dimension -1"):
         Tensor(np.ones((2, 3))) + Tensor(np.ones((2, 4)))
+    step = core.operation(lambda a, b: np.ones((2, 6)) + b)  # not of its inputs: these would fit
+    with pytest.raises(ValueError, match=r"^operands .* with shapes \(2,6\) \(4,\)"):
+        step(np.ones((3, 1)), np.ones(4))
     with pytest.raises(ValueError, match="concatenate"):
         concatenate([Tensor(np.ones((2, 3))), Tensor(np.ones((2, 4)))])
     with pytest.raises(ValueError, match="neither true nor false"):

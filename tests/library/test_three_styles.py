@@ -1,6 +1,7 @@
 """Object, functions, dictionary: three ways to write a training loop, and the same numbers from each."""
 
 import statistics
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -27,12 +28,24 @@ RULES = {  # of the Solver: the optimizer for the Trainer, and the options of ea
 
 
 def network(seed=0, dtype=np.float32):
-    """64-64-64-10 as PyTorch would begin with it."""
+    """64-64-64-10 as PyTorch begins with it: its very numbers where it is installed, else others of their kind."""
     manual_seed(seed)
     model = create_mlp(64, [64, 64], 10)
+    if find_spec("torch") is not None:
+        copy_from_pytorch(model, seed)
     for parameter in model.parameters():
         parameter._data = parameter.data.astype(dtype)  # through the door it would stay float32
     return model
+
+
+def copy_from_pytorch(model, seed):
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for layer in model.layers[::2]:
+            twin = torch.nn.Linear(layer.weight.shape[1], layer.weight.shape[0])
+            layer.weight.data, layer.bias.data = twin.weight.detach().numpy(), twin.bias.detach().numpy()
 
 
 def as_dictionary(model, dtype=np.float32):

@@ -1,20 +1,21 @@
 """`tinytorch.core.training` and `core.metrics`, line by line of what they promise, on the real parts."""
 
 import importlib.util
+import inspect
 import math
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tinytorch.core import metrics, training
+from tests.library import resume
+from tinytorch.core import metrics, optimizers, training
 from tinytorch.core.activations import ReLU
 from tinytorch.core.layers import Dropout, Linear, Sequential
 from tinytorch.core.losses import CrossEntropyLoss, MeanSquaredError
-from tinytorch.core.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from tinytorch.core.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from tinytorch.core.tensor import Tensor
 from tinytorch.core.training import (
     CosineSchedule,
@@ -302,16 +303,25 @@ def test_interrupting_leaves_a_usable_model_and_history():
 # --- checkpoints ---
 
 
+def test_every_optimizer_and_schedule_is_resumed():
+    rules = {thing for thing in vars(optimizers).values() if inspect.isclass(thing) and issubclass(thing, Optimizer)}
+    made = {type(make([Tensor([1.0], requires_grad=True)])) for make in resume.OPTIMIZERS.values()}
+    assert made == rules - {Optimizer}
+    schedules = {thing for thing in vars(training).values() if inspect.isclass(thing) and hasattr(thing, "get_lr")}
+    assert {type(make()) for make in resume.SCHEDULES.values()} == schedules | {type(None)}
+
+
 def test_resuming_in_another_process_is_bit_exact(tmp_path):
-    script = Path(__file__).with_name("resume.py")
     for mode in ("straight", "stop", "go"):
-        done = subprocess.run([sys.executable, script, mode, tmp_path], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, resume.__file__, mode, tmp_path], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert "Warning" not in done.stderr
     with np.load(tmp_path / "straight.npz") as straight, np.load(tmp_path / "go.npz") as resumed:
         assert set(straight.files) == set(resumed.files) and len(straight.files) > 500
         for name in straight.files:
             np.testing.assert_array_equal(straight[name], resumed[name], err_msg=name, strict=True)
+        scales = [straight[name] for name in straight.files if name.endswith("scaler.scale")]
+        assert scales and all(scale != 2.0**20 for scale in scales), "the scale has moved"
 
 
 def test_a_checkpoint_of_another_model_changes_nothing(tmp_path):

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -143,6 +144,60 @@ def test_the_state_of_stopping_early_travels_in_checkpoints(tmp_path):
     assert as_bytes(resumed.history) == as_bytes(straight.history)
 
 
+class Plateau:
+    """Halves the rate after two epochs in a row that were no better: what it does depends on what it has seen."""
+
+    def __init__(self):
+        self.best, self.waited = math.inf, 0
+
+    def on_epoch_end(self, trainer):
+        loss = trainer.history["val_loss"][-1]
+        self.best, self.waited = (loss, 0) if loss < self.best else (self.best, self.waited + 1)
+        if self.waited == 2:
+            trainer.optimizer.lr, self.waited = trainer.optimizer.lr / 2, 0
+
+    def state_dict(self):
+        return vars(self).copy()
+
+    def load_state_dict(self, state):
+        vars(self).update(state)
+
+
+def test_callbacks_with_a_state_go_on_where_they_stood(tmp_path):
+    def run(seed):
+        stops = [StopEarly(EarlyStopping(40), name, restore_best=False) for name in ("val_loss", "train_loss")]
+        trainer = trainer_of(seed=seed, callbacks=[Plateau(), *stops, CSVLogger(tmp_path / f"log {seed}")])
+        trainer.optimizer.lr = 0.5
+        return trainer, EarlyStopping(30)
+
+    def found(trainer, stop):
+        stops = [stop, *(callback.early_stopping for callback in trainer.callbacks[1:3])]
+        return [(s.best_loss, s.counter) for s in stops], vars(trainer.callbacks[0]), trainer.optimizer.lr
+
+    straight, stop = run(0)
+    straight.fit(Shuffled(), HELD_OUT, epochs=14, verbose=False, early_stopping=stop)
+    expected = found(straight, stop)
+    assert expected[2] < 0.5 and len({counter for _, counter in expected[0]}) > 1, "there is something to forget"
+    cut, stop = run(0)
+    cut.fit(Shuffled(), HELD_OUT, epochs=7, verbose=False, early_stopping=stop)
+    cut.save_checkpoint(tmp_path / "cut")
+    again, stop = run(3)
+    again.load_checkpoint(tmp_path / "cut")
+    again.save_checkpoint(tmp_path / "copy")  # what nobody has asked for yet is kept
+    resumed, stop = run(4)
+    callbacks, resumed.callbacks = resumed.callbacks, []
+    resumed.load_checkpoint(tmp_path / "copy")
+    resumed.callbacks = callbacks  # also where they come after the file
+    resumed.fit(Shuffled(), HELD_OUT, epochs=7, verbose=False, early_stopping=stop)
+    assert found(resumed, stop) == expected
+    assert as_bytes(resumed.history) == as_bytes(straight.history)
+
+
+def test_stopping_early_needs_something_that_stops():
+    with pytest.raises(TypeError, match="early_stopping is 5"):
+        StopEarly(5)
+
+
 @pytest.mark.parametrize("callback", [BestCheckpoint("never", monitor="val_los"), StopEarly(monitor="val_los")])
 def test_a_name_that_no_history_has_is_an_error_before_the_first_epoch(callback):
     trainer = trainer_of(callbacks=[callback])
@@ -210,6 +265,16 @@ def test_training_curves_show_the_history(history, tmp_path):
     assert drawn == {name: history[name] for name in names}
     assert (tmp_path / "plots" / "curves.png").read_bytes().startswith(b"\x89PNG")
     pyplot.close(axes[0, 0].figure)
+
+
+def test_a_panel_without_numbers_says_so_and_a_wide_loss_is_drawn_on_a_logarithmic_scale():
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed")
+    axes = plot_training_curves({"train_loss": [100.0, math.nan, 1.0], "val_loss": [50.0, 2.0, math.inf]})
+    assert [[text.get_text() for text in ax.texts] for ax in axes.flat] == [[], *3 * [["nothing to draw"]]]
+    narrow = plot_training_curves({"train_loss": [3.0, 2.0], "val_loss": [math.nan, math.nan]})
+    assert (axes[0, 0].get_yscale(), narrow[0, 0].get_yscale()) == ("log", "linear")
+    for drawn in (axes, narrow):
+        pyplot.close(drawn[0, 0].figure)
 
 
 def test_the_plot_at_the_end_is_a_file(tmp_path):
@@ -294,6 +359,22 @@ def test_an_overflow_is_left_out_and_halves_the_scale():
     assert trainer.updates + trainer.skipped == trainer.step + 1
     assert trainer.updates > 0 and trainer.scaler.scale < 2.0**40
     assert trainer.history["train_loss"][-1] < trainer.history["train_loss"][0]
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_search_for_the_scale_is_silent(steps):
+    trainer = trainer_of(MixedPrecisionTrainer, scaler=LossScaler(init_scale=2.0**40))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trainer.fit(Shuffled(), epochs=2, verbose=False, accumulation_steps=steps)
+        assert trainer.skipped > 0
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        np.ones(1) / np.zeros(1)  # and what others compute is not silenced
+
+
+def test_a_scaler_is_an_object_with_a_scale():
+    with pytest.raises(TypeError, match="scaler is 1024, and that has no scale"):
+        trainer_of(MixedPrecisionTrainer, scaler=1024)
 
 
 def test_clipping_and_accumulation_see_the_gradient_without_the_scale():

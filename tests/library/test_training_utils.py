@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tinytorch
+from tinytorch import training_demo
 from tinytorch import training_utils as tu
 from tinytorch.core.activations import Tanh, tanh
 from tinytorch.core.autograd import no_grad
@@ -822,7 +823,7 @@ def test_an_optimizer_of_another_model_is_named():
         run(optimizer=Adam(mlp().parameters()))
     with pytest.raises(ValueError, match="SGD, trains none of the Tensors of Arrays: W, b"):
         run(Arrays(), optimizer=SGD([Tensor([1.0], requires_grad=True)]))
-    with pytest.raises(TypeError, match="str has neither lr nor learning_rate"):
+    with pytest.raises(TypeError, match="optimizer is 'adam', and that has no step"):
         run(optimizer="adam")
 
 
@@ -846,7 +847,13 @@ def test_the_same_generator_gives_the_same_training():
     [
         ({"task": "ranking"}, ValueError, "task 'ranking' is unknown; known are 'classification', 'regression'"),
         ({"patience": 0}, ValueError, "patience 0"),
-        ({"lr_decay_every": 0}, ValueError, "step_size is 0"),
+        ({"epochs": -1}, ValueError, "epochs is -1"),
+        ({"learning_rate": math.nan}, ValueError, "learning_rate is nan"),
+        ({"lr_decay": -0.5}, ValueError, "lr_decay is -0.5"),
+        ({"optimizer": Adam}, TypeError, "optimizer is the class Adam"),
+        ({"rng": 3}, TypeError, r"rng is 3, a int; try rng=np.random.default_rng"),
+        ({"batch_size": 1.5}, ValueError, "batch_size is 1.5"),
+        ({"lr_decay_every": 0}, ValueError, "decay_every is 0"),
         ({"val": (X, Y, Y)}, ValueError, r"val_data is a tuple of 3; it must be a pair \(X, y\)"),
         ({"val": X}, ValueError, r"val_data is a ndarray; it must be a pair \(X, y\)"),
         ({"val": (X, Y[:3])}, ValueError, "50 and 3 samples"),
@@ -1009,6 +1016,13 @@ def test_the_demonstration_shows_everything_in_80_columns(tmp_path):
     assert objects[1:4] == functions[1:4], "the same losses and the same accuracy"
     for _, first, last, right, seconds in (objects, functions, dictionaries):
         assert float(last) < float(first) < 2.31 and 0.2 < float(right) <= 1 and float(seconds) < 20
+
+
+def test_the_demonstration_says_at_once_where_no_picture_can_be(capsys):
+    with pytest.raises(SystemExit):
+        training_demo.main(["--plot", f"{__file__}/curves.png"])
+    out, err = capsys.readouterr()
+    assert out == "" and "a file is in the way" in err
 
 
 def test_the_demonstration_saves_a_picture_when_asked(tmp_path):

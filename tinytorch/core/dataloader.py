@@ -18,7 +18,7 @@ import numpy as np
 from .tensor import Tensor
 from ..random import default_generator
 
-# %% 08-c023
+# %% 08-c024
 class Dataset:
     """Samples by number: a subclass writes `__getitem__(index)` and `__len__()`."""
 
@@ -66,7 +66,7 @@ class TensorDataset(Dataset):
     def batch(self, rows):
         return self[rows]
 
-# %% 08-c027
+# %% 08-c028
 def as_array(x):
     """Numbers, Tensors and whatever NumPy understands as an array."""
     return x.data if isinstance(x, Tensor) else np.asarray(x)
@@ -91,7 +91,7 @@ def collate(samples):
         return tuple(collate(part) for part in zip(*samples))
     return np.stack([as_array(sample) for sample in samples])
 
-# %% 08-c033
+# %% 08-c034
 class Subset(Dataset):
     """The samples of `dataset` with the numbers in `indices`, in this order. Nothing is copied."""
 
@@ -163,7 +163,7 @@ class RandomHorizontalFlip:
         y[mirrored] = x[mirrored][..., ::-1]
         return y
 
-# %% 08-c041
+# %% 08-c042
 class Normalize:
     """(x - mean) / std in float32. mean, std: numbers, or one number for each channel of x (N, C, H, W)."""
 
@@ -205,7 +205,7 @@ class Compose:
             x = transform(x, rng)
         return x
 
-# %% 08-c044
+# %% 08-c045
 class DataLoader:
     """Batches of a dataset, each a tuple of Tensors (B, ...), or one Tensor where samples are no tuples. Can be
     iterated again for every epoch.
@@ -260,7 +260,7 @@ class DataLoader:
         end = samples - samples % self.batch_size if self.drop_last else samples
         return [order[first : first + self.batch_size] for first in range(0, end, self.batch_size)]
 
-    # %% 08-c056
+    # %% 08-c057
     def load(self, rows, seed, k):
         """Batch number `k` of those in `rows`: read, transformed, as Tensors."""
         arrays = read(self.dataset, rows[k])
@@ -271,25 +271,25 @@ class DataLoader:
         tensors = tuple(part if isinstance(part, Tensor) else Tensor(part) for part in parts)
         return tensors if isinstance(arrays, tuple | list) else tensors[0]
 
-    # %% 08-c057
+    # %% 08-c058
     def fetched(self, rows, start):
         """The batches with these row numbers, and `self.seed`, from number `start` on: when asked for, or ahead."""
         make, numbers = functools.partial(self.load, rows, self.seed), range(start, len(rows))
         return prefetched(make, numbers, self.prefetch) if self.prefetch else map(make, numbers)
 
-    # %% 08-c058
+    # %% 08-c059
     def _shape(self):
         """What decides how the data are cut into batches."""
         names = ("batch_size", "shuffle", "drop_last")
         return {"samples": len(self.dataset), **{name: getattr(self, name) for name in names}}
 
-    # %% 08-c059
+    # %% 08-c060
     def state_dict(self):
         """Where in the data the loader is: plain values. Between epochs the position is 0 and there is no seed."""
         own = None if self.rng is None else self.rng.bit_generator.state
         return {"position": self.position, "seed": self.seed, "rng": own, **self._shape()}
 
-    # %% 08-c060
+    # %% 08-c061
     def load_state_dict(self, state):
         """Go on where `state` was taken: the next iteration gives the rest of that epoch.
 

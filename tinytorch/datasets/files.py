@@ -1,7 +1,8 @@
 """Files of known content: found on this machine, or downloaded; whole and right, or refused.
 
 A file has a size and a SHA-256 of what it holds *unpacked*, so that it does not matter who packed it, and with what. It
-gets to its place by a rename after both were checked: there is the right file or none.
+gets to its place by a rename after both were checked: there is the right file or none. What a killed process leaves is
+hidden, and removed when the same file is fetched again (not on Windows).
 """
 
 import contextlib
@@ -11,8 +12,6 @@ import http.client
 import os
 import sys
 import tarfile
-import tempfile
-import time
 import urllib.error
 import urllib.request
 import zlib
@@ -20,23 +19,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinytorch._progress import somebody_looks
+from tinytorch.checkpoint import write_whole
 
 TIMEOUT = 10  # seconds without a byte
 _PIECE = 1 << 18
-_A_DAY = 86400
-_BAD_SOURCE = (OSError, EOFError, zlib.error, http.client.HTTPException, tarfile.TarError)
 
 
 class DatasetError(OSError):
     """Data that are not to be had, or not what they should be: the message says what was tried, and what to try."""
 
 
-class DamagedFileError(DatasetError):
-    """A file in the data folder that is not the one its name says. It may be precious, so nobody removes it."""
+class FolderError(DatasetError):
+    """The data folder is at fault, so that no other source would help: a damaged file, or nothing can be written."""
 
 
-class _Unfit(OSError):
+class _Unfit(Exception):
     """What arrived is not the file."""
+
+
+BAD_SOURCE = (OSError, EOFError, zlib.error, http.client.HTTPException, tarfile.TarError, _Unfit)
 
 
 @dataclass(frozen=True)
@@ -102,28 +103,32 @@ def obtain(collection, names, folder=None, download=True):
 
 
 def _require_whole(path, file):
+    """Read the file once. Raises: FolderError unless it is the one; it may be precious, so nobody removes it."""
     try:
         with open(path, "rb") as stream:
-            _checked(stream, file, lambda piece: None)
+            for _ in _checked(stream, file):
+                pass
     except _Unfit as error:
-        raise DamagedFileError(f"{path} {error}; remove it, and it is fetched again") from error
+        raise FolderError(f"{path} {error}; remove it, and it is fetched again") from error
 
 
 def _bring(collection, file, home, download):
     """Put the file into its place, from the first source that has it. Raises: DatasetError that lists all of them."""
-    _remove_abandoned(home / collection.name)
     failed = []
     for source in [*_local_sources(collection, file, home), *(_remote_sources(collection, file) if download else ())]:
         try:
             with _opened(source) as stream:
                 install(collection, file, stream, str(source), home)
             return
-        except _BAD_SOURCE as error:
-            failed.append(f"{source}: {_reason(error)}")
+        except FolderError:
+            raise
+        except BAD_SOURCE as error:
+            failed.append(f"{source}: {reason(error)}")
     raise DatasetError(_advice(collection, file, home, download, failed))
 
 
-def _reason(error):
+def reason(error):
+    """What a person should know of an error in a source."""
     if isinstance(error, EOFError):
         return "is cut short"
     if isinstance(error, http.client.IncompleteRead):
@@ -137,14 +142,18 @@ def _advice(collection, file, home, download, failed):
     tried = "".join(f"\n  {line}" for line in failed)
     which = f"{collection.name}: {file.name} is not in {home / collection.name}"
     if not download:
-        return f"{which}, and nothing was downloaded, as asked{tried}\n  try: python -m tinytorch.datasets --get"
+        return f"{which}, and nothing was downloaded, as asked{tried}\n  try: {_get(collection)}"
     package = collection.npm or collection.debian
-    also = f"; it is also in the package {package}: python -m tinytorch.datasets --get {collection.name}"
+    also = f"; it is also in the package {package}: {_get(collection)}"
     return (
         f"{which}, and nobody had it:{tried or ' there is no mirror'}\n"
         "  without a network: copy the file there, packed or not, from a machine that has it, or name a folder that "
         f"has it in TINYTORCH_DATA{also if package else ''}"
     )
+
+
+def _get(collection):
+    return f"python -m tinytorch.datasets --get {collection.name}"
 
 
 # --- sources ---------------------------------------------------------------------------------------------------------
@@ -188,7 +197,8 @@ def _shown(stream, source, length):
         from tqdm.auto import tqdm
 
         name = source.rsplit("/", 1)[-1]
-        with tqdm.wrapattr(stream, "read", total=length, desc=name, unit="B", unit_scale=True, leave=False) as wrapped:
+        look = {"desc": name, "unit": "B", "unit_scale": True, "leave": False}
+        with tqdm.wrapattr(stream, "read", total=length, bytes=False, **look) as wrapped:  # bytes: 1 M is 1024 K
             yield wrapped
     else:
         size = f" ({length / 1e6:.1f} MB)" if length else ""
@@ -203,7 +213,7 @@ def install(collection, file, stream, source, home):
     """Put what `stream` holds into its place in the data folder `home`; an archive puts all its files there.
 
     source: path or URL; its ending says how the stream is packed.
-    Raises: OSError and others of what may be wrong with a stream; then no file is there that was not before.
+    Raises: FolderError, and BAD_SOURCE for what may be wrong with a stream; what is in place is whole all the same.
     """
     if collection.archive and source.endswith(collection.archive):
         with tarfile.open(fileobj=stream, mode="r|*") as archive:
@@ -235,45 +245,33 @@ def _unpacked(stream, name):
 
 
 def _install_one(file, stream, path):
-    with _temporary(path) as part:
-        _checked(stream, file, part.write)
-
-
-@contextlib.contextmanager
-def _temporary(path):
-    """A file to write to, which takes the place of `path` at the end, or is removed if there is an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
+    pieces = _checked(stream, file)
     try:
-        with open(handle, "wb") as part:
-            yield part
-            part.flush()
-            os.fsync(handle)
-        os.chmod(name, 0o644)  # a temporary file is for its owner alone
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        write_whole(path, pieces)
+    except OSError as error:  # of the disk: those of the stream have become _Unfit
+        advice = "make room there, or allow writing, or name another folder in TINYTORCH_DATA"
+        raise FolderError(f"{file.name} cannot be written: {error}; {advice}") from error
 
 
-def _checked(stream, file, write):
-    """Pass the stream on to `write`. Raises: _Unfit unless it was the file; no more than its size is read."""
+def _checked(stream, file):
+    """The pieces of the stream. Raises: _Unfit unless it is the file; no more than its size is read."""
     digest, size = hashlib.sha256(), 0
-    while piece := stream.read(_PIECE):
+    for piece in _pieces(stream):
         size += len(piece)
         if size > file.size:
             raise _Unfit(f"is longer than the {file.size:,} bytes of {file.name}")
         digest.update(piece)
-        write(piece)
+        yield piece
     if size < file.size:
         raise _Unfit(f"is cut short: {size:,} of {file.size:,} bytes")
     if digest.hexdigest() != file.sha256:
         raise _Unfit(f"is not {file.name}: its SHA-256 is {digest.hexdigest()[:12]}..., not {file.sha256[:12]}...")
 
 
-def _remove_abandoned(folder):
-    """Remove the parts of downloads that were killed more than a day ago."""
-    for part in folder.glob(".*.part"):
-        with contextlib.suppress(OSError):  # gone by now, or another user's
-            if time.time() - part.stat().st_mtime > _A_DAY:
-                part.unlink()
+def _pieces(stream):
+    """What the stream holds. Raises: _Unfit for whatever goes wrong on the way."""
+    try:
+        while piece := stream.read(_PIECE):
+            yield piece
+    except BAD_SOURCE as error:
+        raise _Unfit(reason(error)) from error
