@@ -190,10 +190,12 @@ def modes_of(trainer):
     return [bool(module.training) for module in trainer.model.modules()]
 
 
-def outcomes(tt, trainer, losses, scores, targets, seen, broken_at=None):
-    """Outcomes as `train_step` makes them; `seen` gets the mode of each layer while each is computed."""
+def outcomes(tt, trainer, losses, scores, targets, seen, broken_at=None, rates=None):
+    """Outcomes as `train_step` makes them; `seen` gets the layers' modes while each is computed, `rates` the rate."""
     for i, parts in enumerate(zip(losses, scores, targets, strict=True)):
         seen += modes_of(trainer)
+        if rates is not None:
+            rates.append(float(trainer.optimizer.lr))
         if i == broken_at:
             raise ZeroDivisionError
         yield float(parts[0]), tt.Tensor(parts[1]), tt.Tensor(parts[2])
@@ -206,7 +208,7 @@ def probe_07_4(tt, rng):
     scores, classes = [rng.normal(size=(n, 3)) for n in sizes], [rng.integers(0, 3, size=n) for n in sizes]
     classes[0][0] = scores[0][0].argmax()  # right, so that no share is zero
     guesses, truths = [rng.normal(size=(n, 1)) for n in sizes], [rng.normal(size=(n, 1)) for n in sizes]
-    given = {"losses": losses, "samples": list(sizes)}
+    given, rate = {"losses": losses, "samples": list(sizes)}, float(rng.uniform(0.2, 0.9))
 
     for training in (False, True):
         for count in (2, 3):
@@ -234,6 +236,12 @@ def probe_07_4(tt, rng):
         yield f"the mean loss on numbers, {word}", float(result), given
         yield f"the metric on numbers, {word}", result["mean_absolute_error"], given
         yield f"there is no accuracy on numbers, {word}", result["accuracy"], given
+
+    trainer = linear_trainer(tt, np.ones((1, 2)))
+    for word, asked in (("with a rate", {"rate": rate}), ("without a rate, afterwards", {})):
+        rates = []
+        trainer.run_epoch(outcomes(tt, trainer, losses, guesses, truths, [], rates=rates), True, **asked)
+        yield f"the optimizer's rates on the way, {word}", rates, {"rate": rate}
 
 
 def probe_07_5(tt, rng):

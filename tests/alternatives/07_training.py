@@ -147,6 +147,7 @@ RIGHT = [
         body=(
             "losses, counts = [], []\n"
             "self.training_mode = training\n"
+            "set_rate(self.optimizer, rate_of(self.optimizer) if rate is None else rate)\n"
             "try:\n"
             "    for outcome in outcomes:\n"
             "        losses.append(outcome[0])\n"
@@ -162,6 +163,8 @@ RIGHT = [
         how="by a mean that is corrected with each batch",
         body=(
             "mean, samples = 0.0, 0\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
             "try:\n"
             "    self.training_mode = training\n"
             "    for loss, predictions, targets in outcomes:\n"
@@ -182,6 +185,8 @@ RIGHT = [
             "with contextlib.ExitStack() as stack:\n"
             "    stack.callback(self.restore_modes, before)\n"
             "    self.training_mode = training\n"
+            "    if rate is not None:\n"
+            "        set_rate(self.optimizer, rate)\n"
             "    weighted, iterator = [], iter(outcomes)\n"
             "    while (outcome := next(iterator, None)) is not None:\n"
             "        loss, predictions, targets = outcome\n"
@@ -198,6 +203,8 @@ RIGHT = [
         body=(
             "total = 0.0\n"
             "try:\n"
+            "    if rate is not None:\n"
+            "        set_rate(self.optimizer, rate)\n"
             "    self.training_mode = training\n"
             "    for loss, predictions, targets in outcomes:\n"
             "        total += loss * sample_count(targets)\n"
