@@ -1,4 +1,4 @@
-"""`tito grade run`, `export` and `status` on a class of all kinds, through nbgrader itself."""
+"""`tito grade run`, `export` and `status` on a class of all kinds."""
 
 import contextlib
 import csv
@@ -19,7 +19,8 @@ from tests.conftest import TINY
 from tests.grading.conftest import Teacher
 from tito import notebook as nb
 
-pytestmark = pytest.mark.slow  # a kernel for each submission
+pytestmark = pytest.mark.slow  # many processes
+BY_NBGRADER = ("--executor", "nbgrader")
 
 LOOP = "while True:\n    pass"
 
@@ -81,11 +82,11 @@ def remarks(graded, student):
     [
         ("correct", ("graded", 5, 5, 10)),
         ("untouched", ("graded", 0, 0, 0)),
-        ("wrong-1", ("graded", 0, 0, 0)),  # the second task is built on the first
+        ("wrong-1", ("graded", 0, 5, 5)),  # the second task is built on the first, and right
         ("wrong-2", ("graded", 5, 0, 5)),
         ("wrong-3", ("graded", 5, 0, 5)),
         ("percent", ("graded", 5, 0, 5)),
-        ("dies", ("crashed", None, None, None)),
+        ("dies", ("crashed", 5, None, None)),
         ("not-json", ("invalid", None, None, None)),
         ("not-text", ("invalid", None, None, None)),
         ("other-json", ("invalid", None, None, None)),
@@ -95,7 +96,7 @@ def remarks(graded, student):
         ("edited-test", ("graded", 0, 0, 0)),
         ("tagged", ("graded", 0, 0, 0)),
         ("twice", ("graded", 5, 5, 10)),
-        ("no-answer", ("partly", None, 0, 0)),
+        ("no-answer", ("partly", None, 5, 5)),
         ("endless", ("timeout", 5, None, None)),
         ("sys-exit", ("graded", 5, 0, 5)),
         ("syntax", ("graded", 5, 0, 5)),
@@ -109,7 +110,8 @@ def test_each_submission_gets_what_it_is_worth_and_never_a_silent_zero(graded, s
 @pytest.mark.parametrize(
     ("student", "said"),
     [
-        ("dies", "the process ended in cell 01-2-test"),
+        ("dies", "01-2: the process ended itself (exit code 3)"),
+        ("wrong-1", "01-2 is right once 01-1 is right"),
         ("not-json", "line 1 is not JSON"),
         ("not-text", "not text in UTF-8 (byte 0)"),
         ("other-json", "not a notebook"),
@@ -119,7 +121,7 @@ def test_each_submission_gets_what_it_is_worth_and_never_a_silent_zero(graded, s
         ("edited-test", "edits to given cells do not count: 01-1-test"),
         ("twice", "more than once: 01-q1"),
         ("no-answer", "cell 01-1 is missing; its points are not known"),
-        ("endless", "cell 01-2-test was stopped after 2 s"),
+        ("endless", "01-2: it was stopped after 2 s"),
         ("syntax", "syntax error in cell 01-2, line 2"),
     ],
 )
@@ -135,7 +137,7 @@ def test_the_gradebook_holds_no_zero_for_what_nobody_knows(graded):
     found = {(student, cell): (auto, manual) for student, cell, auto, manual in book.execute(query)}
     assert found["correct", "01-1-test"] == (5, 0)
     assert found["untouched", "01-1-test"] == (0, 0)
-    for unknown in (("dies", "01-1-test"), ("endless", "01-2-test"), ("no-answer", "01-1-test")):
+    for unknown in (("dies", "01-2-test"), ("endless", "01-2-test"), ("no-answer", "01-1-test")):
         assert found[unknown] == (None, 1)
 
 
@@ -393,6 +395,37 @@ def test_a_damaged_gradebook_is_named(teacher, papers):
     assert "gradebook.db" in teacher("grade", "run", "01", "--from", teacher.inbox, code=3).flat
 
 
+def test_when_the_course_itself_fails_nobody_gets_a_zero(teacher, papers, tmp_path):
+    shutil.copytree(TINY, tmp_path / "broken")
+    source = tmp_path / "broken" / "modules" / "01_double" / "double_dev.py"
+    source.write_text(source.read_text().replace("return np.add(x, x)", "return np.no_such_function(x)"))
+    teacher.course = tmp_path / "broken"
+    teacher.receive("ada.ipynb", papers.right)
+    text = teacher("grade", "run", "01", "--from", teacher.inbox, code=3).flat
+    assert "the reference does not come to its end" in text and "no_such_function" in text
+    assert teacher.json("grade", "status", "01")["assignments"][0]["waiting"] == 1
+
+
+def test_a_loop_that_cannot_be_interrupted_ends_too(teacher, papers):
+    stubborn = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
+    teacher.receive("ada.ipynb", papers.with_body("01-1", stubborn))
+    facts = teacher.grade("--seconds", "1")["students"]["ada"]
+    assert (facts["status"], facts["points"]) == ("timeout", {"01-1": None, "01-2": 5})
+
+
+# --- with nbgrader as the one who runs them ---
+
+
+def test_nbgrader_may_run_them_instead(teacher, papers):
+    teacher.receive("ada.ipynb", papers.right)
+    teacher.receive("bob.ipynb", papers.wrong("01-1"))
+    answer = teacher.grade(*BY_NBGRADER)["students"]
+    assert [answer[name]["points"] for name in ("ada", "bob")] == [{"01-1": 5, "01-2": 5}, {"01-1": 0, "01-2": 0}]
+    assert teacher.grade("--no-siblings")["students"]["bob"]["points"] == {"01-1": 0, "01-2": 0}
+    text = teacher("grade", "run", "01", "--again", *BY_NBGRADER).flat
+    assert "submissions run without isolation" in text
+
+
 def test_when_the_courses_own_cells_fail_nobody_gets_a_zero(teacher, papers, tmp_path):
     shutil.copytree(TINY, tmp_path / "broken")
     package = tmp_path / "broken" / "tinytorch"
@@ -400,28 +433,28 @@ def test_when_the_courses_own_cells_fail_nobody_gets_a_zero(teacher, papers, tmp
     (package / "testing.py").write_text("raise ImportError('this machine lacks something')\n")
     teacher.course = tmp_path / "broken"
     teacher.receive("ada.ipynb", papers.right)
-    text = teacher("grade", "run", "01", "--from", teacher.inbox, code=3).flat
+    text = teacher("grade", "run", "01", "--from", teacher.inbox, *BY_NBGRADER, code=3).flat
     assert "the course's own cell" in text and "this machine lacks something" in text
     assert teacher.json("grade", "status", "01")["assignments"][0]["waiting"] == 1
 
 
-def test_a_submission_that_kills_the_grader_is_only_its_own_loss(teacher, papers):
+def test_with_nbgrader_too_each_is_only_its_own_loss(teacher, papers):
     murder = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nreturn double(double(x))"
+    stubborn = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
     teacher.receive("ada.ipynb", papers.right)
     teacher.receive("bob.ipynb", papers.with_body("01-2", murder))
-    teacher.receive("carl.ipynb", papers.right)
-    found = teacher.grade("--jobs", "1")["students"]
-    assert {name: facts["status"] for name, facts in found.items()} == {
-        "ada": "graded", "bob": "crashed", "carl": "graded",
+    teacher.receive("carl.ipynb", papers.with_body("01-1", stubborn))
+    teacher.receive("dora.ipynb", papers.with_body("01-2", LOOP))
+    teacher.receive("eve.ipynb", papers.right)
+    found = teacher.grade("--jobs", "1", "--seconds", "1", *BY_NBGRADER)["students"]
+    assert {name: (facts["status"], facts["points"]["01-1"]) for name, facts in found.items()} == {
+        "ada": ("graded", 5), "bob": ("crashed", None), "carl": ("timeout", None), "dora": ("timeout", 5),
+        "eve": ("graded", 5),
     }  # fmt: skip
-    assert found["carl"]["earned"] == 10
+    assert "cell 01-2-test was stopped after 1 s" in found["dora"]["remarks"]
 
 
-def test_a_loop_that_cannot_be_interrupted_ends_too(teacher, papers):
-    stubborn = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
-    teacher.receive("ada.ipynb", papers.with_body("01-1", stubborn))
-    facts = teacher.grade("--seconds", "1")["students"]["ada"]
-    assert (facts["status"], facts["earned"]) == ("timeout", None)
+# --- ended in the middle ---
 
 
 def started(teacher, *arguments):
@@ -439,22 +472,35 @@ def wait_until(condition, seconds=60):
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("executor", [(), BY_NBGRADER], ids=["isolated", "nbgrader"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_ended_in_the_middle_it_keeps_what_is_done(teacher, papers, number, code):
+def test_ended_in_the_middle_it_keeps_what_is_done(teacher, papers, number, code, executor):
     teacher.receive("ada.ipynb", papers.right)
     teacher.receive("bob.ipynb", papers.with_body("01-1", LOOP))
-    running = started(teacher, "--from", teacher.inbox, "--jobs", "1")
+    running = started(teacher, "--from", teacher.inbox, "--jobs", "1", "--seconds", "60", *executor)
     wait_until((teacher.folder / ".grading" / "results" / "01_double" / "ada.json").exists)
-    wait_until((teacher.folder / "autograded" / "bob").exists)
-    assert processes_of(teacher)
+    wait_until(lambda: any(busy(process) for process in below(running.pid)))
+    processes = below(running.pid)
     running.send_signal(number)
     output, _ = running.communicate(timeout=30)
     assert running.returncode == code and b"Traceback" not in output
-    wait_until(lambda: not processes_of(teacher), seconds=5)
+    wait_until(lambda: not any(process.is_running() for process in processes), seconds=10)
     assert (teacher.folder / ".grading" / "run").exists() == (number == signal.SIGKILL)
-    answer = teacher.grade("--seconds", "1")
+    answer = teacher.grade("--seconds", "1", *executor)
     assert (answer["ran"], answer["students"]["ada"]["earned"]) == (1, 10)
     assert answer["students"]["bob"]["status"] == "timeout"
+
+
+def below(pid):
+    """The processes that a process started, and those that they started."""
+    return psutil.Process(pid).children(recursive=True)
+
+
+def busy(process):
+    """Whether it has been computing for a while: an endless loop."""
+    with contextlib.suppress(psutil.Error):
+        return sum(process.cpu_times()[:2]) > 2
+    return False
 
 
 def test_two_at_once(teacher, papers):
@@ -465,19 +511,15 @@ def test_two_at_once(teacher, papers):
     assert not list((teacher.folder / "submitted").iterdir())
 
 
-def processes_of(teacher):
-    """Workers and kernels that were started for the course folder."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if str(teacher.folder) in process.environ().get("TITO_OVERLAY", ""):
-                found.append(process.cmdline())
-    return found
-
-
 def test_nothing_is_left_running_or_lying_about(graded):
     teacher, _ = graded
     assert sorted(path.name for path in (teacher.folder / ".grading").iterdir()) == [
-        "exchange", "lock", "nbgrader.log", "reference", "results",
+        "exchange", "lock", "reference", "results",
     ]  # fmt: skip
-    assert not processes_of(teacher)
+    assert not [process for process in psutil.process_iter() if is_for(teacher, process)]
+
+
+def is_for(teacher, process):
+    with contextlib.suppress(psutil.Error):
+        return str(teacher.folder) in " ".join([*process.cmdline(), *process.environ().values()])
+    return False
