@@ -3,19 +3,8 @@
 import numpy as np
 
 
-def raised(kind, call, *inputs):
-    """Whether `call(*inputs)` raises an exception of that kind, and no other."""
-    try:
-        call(*inputs)
-    except kind:
-        return True
-    except Exception:
-        return False
-    return False
-
-
-def message_of(kind, call, *inputs):
-    """The text of the exception of that kind that `call(*inputs)` raises, or None."""
+def refusal(kind, call, *inputs):
+    """The text of the exception of that kind that `call(*inputs)` raises, or None where it raises none."""
     try:
         call(*inputs)
     except kind as error:
@@ -63,7 +52,7 @@ def probe_01_1(tt, rng):
     source[...] = changed
     yield "the array after what it was made from has changed", got, {"changed to": changed}
     for name, data in (("text", "three"), ("None in a list", [None]), ("complex numbers", [1j])):
-        yield f"{name} is a TypeError", raised(TypeError, to_array, data)
+        yield f"{name} is a TypeError", refusal(TypeError, to_array, data) is not None
 
 
 def probe_01_2(tt, rng):
@@ -79,10 +68,9 @@ def probe_01_2(tt, rng):
     broadcast_shape = tt.core.tensor.broadcast_shape
     for number, (a, b) in enumerate(pairs):
         yield f"the shape for {a} and {b}, {number}", broadcast_shape(a, b), {"shape_a": a, "shape_b": b}
-    yield "sizes that do not fit are a ValueError", raised(ValueError, broadcast_shape, *unfit)
     yield "what its message should name", [str(m), str(n), str(-back)]
     case = {"shape_a": unfit[0], "shape_b": unfit[1]}
-    yield "its message", message_of(ValueError, broadcast_shape, *unfit), case
+    yield "its message", refusal(ValueError, broadcast_shape, *unfit), case
 
 
 def judge_01_2(student, reference, rng):
@@ -110,9 +98,8 @@ def probe_01_3(tt, rng):
         yield name, matmul(left, right).numpy(), {"a": left, "b": right}
     for name, left, right in (("two shapes", *unfit[:2]), ("one shape twice", unfit[0], unfit[2])):
         case = {"shape of a": left.shape, "shape of b": right.shape}
-        yield f"{name} that do not fit: a ValueError", raised(ValueError, matmul, left, right), case
         yield f"{name} that do not fit: what to name", [str(left.shape), str(right.shape)]
-        yield f"{name} that do not fit: the message", message_of(ValueError, matmul, left, right), case
+        yield f"{name} that do not fit: the message", refusal(ValueError, matmul, left, right), case
 
 
 def judge_01_3(student, reference, rng):
@@ -152,7 +139,7 @@ def probe_01_4(tt, rng):
         case = {"size": size, "shape": shape}
         yield (
             f"{size} values in {shape}: a ValueError",
-            raised(ValueError, infer_shape, size, shape),
+            refusal(ValueError, infer_shape, size, shape) is not None,
             case,
         )
 

@@ -16,9 +16,16 @@ def same_digits(student, reference, name):
     return {name: None if is_same else "the digits of float64 are not kept"}
 
 
+def of_both_signs(rng):
+    """A table (2, 3) in which at least one number is positive, and one negative."""
+    values = rng.normal(size=(2, 3))
+    values.flat[rng.permutation(6)[:2]] = rng.uniform([-2, 1], [-1, 2])
+    return values
+
+
 def probe_02_1(tt, rng):
     """Values of both signs, infinities and nan, a single number, and the input afterwards."""
-    values, number = rng.normal(size=(2, 3)), -rng.uniform(1, 9)
+    values, number = of_both_signs(rng), -rng.uniform(1, 9)
     relu = tt.core.activations.relu
     x = tt.Tensor(values)
     yield "a table", relu(x).numpy(), {"x": values}
@@ -32,8 +39,7 @@ def probe_02_1(tt, rng):
 
 def probe_02_2(tt, rng):
     """Slopes below and above 1, a negative one, and the one that stands in the signature."""
-    values, number = rng.normal(size=(2, 3)), rng.uniform(1, 9)
-    values.flat[rng.permutation(6)[:2]] = rng.uniform([-2, 1], [-1, 2])
+    values, number = of_both_signs(rng), rng.uniform(1, 9)
     slopes = {"below 1": rng.uniform(0.05, 0.5), "above 1": rng.uniform(1.5, 3), "negative": rng.uniform(-2, -0.5)}
     leaky_relu = tt.core.activations.leaky_relu
     x = tt.Tensor(values)

@@ -3,19 +3,8 @@
 import numpy as np
 
 
-def raised(kind, call, *inputs):
-    """Whether `call(*inputs)` raises an exception of that kind, and no other."""
-    try:
-        call(*inputs)
-    except kind:
-        return True
-    except Exception:
-        return False
-    return False
-
-
-def message_of(kind, call, *inputs):
-    """The text of the exception of that kind that `call(*inputs)` raises, or None."""
+def refusal(kind, call, *inputs):
+    """The text of the exception of that kind that `call(*inputs)` raises, or None where it raises none."""
     try:
         call(*inputs)
     except kind as error:
@@ -56,8 +45,14 @@ def probe_04_1(tt, rng):
     yield "a table", loss(p, t).numpy(), case
     yield "what went in afterwards", [p.numpy(), t.numpy()], case
     yield "what is right costs nothing", loss(t, t).numpy(), {"predictions": targets, "targets": targets}
-    yield "unequal shapes are a ValueError", raised(ValueError, loss, tt.Tensor([[1.0], [2.0]]), [1.0, 2.0])
-    yield "an empty batch is a ValueError", raised(ValueError, loss, tt.Tensor(np.zeros((0, 3))), np.zeros((0, 3)))
+    yield (
+        "unequal shapes are a ValueError",
+        refusal(ValueError, loss, tt.Tensor([[1.0], [2.0]]), [1.0, 2.0]) is not None,
+    )
+    yield (
+        "an empty batch is a ValueError",
+        refusal(ValueError, loss, tt.Tensor(np.zeros((0, 3))), np.zeros((0, 3))) is not None,
+    )
     yield "slopes in float64", slopes(tt, lambda x: loss(x, y), x), {"predictions": x, "targets": y}
 
 
@@ -116,9 +111,8 @@ def probe_04_3(tt, rng):
         targets = labels.astype(np.result_type(type(first)))
         targets[row], targets[row + 2] = first, second
         case = {"targets": targets, "classes": classes}
-        yield f"{name}: a ValueError", raised(ValueError, class_indices, targets, classes), case
         yield f"{name}: what to name", [str(first), str(row), str(classes)]
-        yield f"{name}: the message", message_of(ValueError, class_indices, targets, classes), case
+        yield f"{name}: the message", refusal(ValueError, class_indices, targets, classes), case
 
 
 def judge_04_3(student, reference, rng):
@@ -206,8 +200,11 @@ def probe_04_6(tt, rng):
         {"logits": logits[None]},
     )
     for bad in (1.5, -0.25, np.nan):
-        yield f"a label {bad} is a ValueError", raised(ValueError, loss, tt.Tensor(logits), [[1, 0], [1, bad]])
-    yield "unequal shapes are a ValueError", raised(ValueError, loss, tt.Tensor(logits), [1, 0])
+        yield (
+            f"a label {bad} is a ValueError",
+            refusal(ValueError, loss, tt.Tensor(logits), [[1, 0], [1, bad]]) is not None,
+        )
+    yield "unequal shapes are a ValueError", refusal(ValueError, loss, tt.Tensor(logits), [1, 0]) is not None
     signs = np.array([1, -1, 1, -1])
     x_far = signs * np.repeat(far, 2)
     yield "far out, wrong twice and right twice", each(x_far, [0, 1, 1, 0]), {"logits": x_far}

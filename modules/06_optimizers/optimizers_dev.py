@@ -454,6 +454,15 @@ print(p, "writes counted:", p.version > 0)
 p.data = w
 print(p, "writes counted:", p.version > 0, " still the same array:", p.data is w)
 
+
+# %%
+def parameter(values, gradient=None):
+    """A Tensor that can be trained, for tests: its gradient is put there by hand."""
+    p = Tensor(values, requires_grad=True)
+    p.grad = None if gradient is None else Tensor(gradient)
+    return p
+
+
 # %% [markdown]
 # Go through the groups, and in each through its `"params"`. For each parameter with a gradient call `self.rule` with
 # the array of its values, the array of its gradient (`gradient_of(p)`), its own entry of `self.state`, and the options,
@@ -486,12 +495,6 @@ class Descent(Optimizer):
         check(isinstance(g, np.ndarray), "the rule gets the array of the gradient")
         state["step"] = state.get("step", 0) + 1
         w -= lr * g
-
-
-def parameter(values, gradient=None):
-    p = Tensor(values, requires_grad=True)
-    p.grad = None if gradient is None else Tensor(gradient)
-    return p
 
 
 def test_unit_step():

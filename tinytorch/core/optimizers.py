@@ -207,7 +207,7 @@ class Optimizer:
                     self.rule(w, gradient_of(p), self.state[p], **options)
                     p.data = w
 
-    # %% 06-c076
+    # %% 06-c077
     def state_dict(self):
         """All that a step depends on besides weights and gradients, as copies, in PyTorch's form.
 
@@ -218,13 +218,13 @@ class Optimizer:
         groups = [{**group, "params": [places[id(p)] for p in group["params"]]} for group in self.param_groups]
         return {"state": state, "param_groups": groups}
 
-    # %% 06-c077
+    # %% 06-c078
     def _whole(self, p, held):
         """A copy of `held`, what is kept for `p`, with zeros for what Ctrl-C in the first step has kept from being made."""
         zeros = {name: 0 if name == "step" else np.zeros_like(p.data) for name in self.required if name not in held}
         return {name: np.array(value) if isinstance(value, np.ndarray) else value for name, value in (held | zeros).items()}
 
-    # %% 06-c078
+    # %% 06-c079
     def _problems_in_groups(self, groups):
         """What does not fit in the parameter groups of a saved state, one line each."""
         own = [len(group["params"]) for group in self.param_groups]
@@ -236,7 +236,7 @@ class Optimizer:
             problems += [f"group {i} has the option {name}={group[name]}" for name in sorted(strange) if group[name]]
         return problems
 
-    # %% 06-c079
+    # %% 06-c080
     def _problems_in_state(self, place, p, held):
         """What does not fit in the saved state `held` of the parameter `p`, one line each."""
         known = {*self.required, *self.optional}
@@ -248,7 +248,7 @@ class Optimizer:
                 problems.append(f"{name} of parameter {place} has shape {np.shape(held[name])}, needed is {shape}")
         return problems
 
-    # %% 06-c080
+    # %% 06-c081
     def load_state_dict(self, state):
         """Go on where the optimizer whose `state_dict` this is has stopped. What is in `state` is copied.
 
@@ -309,7 +309,7 @@ def accumulate(v, x, mu):
     v += x
     return v
 
-# %% 06-c037
+# %% 06-c038
 def buffer(state, name, w):
     """The array `name` in the dictionary `state`; asked for the first time, it is made of zeros and shaped like `w`."""
     if name not in state:
@@ -331,7 +331,7 @@ def sgd_rule(w, g, state, *, lr, momentum=0, nesterov=False, weight_decay=0):
         g = g + momentum * v if nesterov else v
     w -= lr * g
 
-# %% 06-c042
+# %% 06-c043
 class SGD(Optimizer):
     """Gradient descent, with momentum if asked for: see `sgd_rule`."""
 
@@ -342,7 +342,7 @@ class SGD(Optimizer):
         options = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
         super().__init__(params, lr, learning_rate=learning_rate, **options)
 
-# %% 06-c053
+# %% 06-c054
 def scaled(x, squares, eps):
     """x / (sqrt(squares) + eps) as a new array; all that is between is computed in its memory."""
     size = np.sqrt(squares, out=np.empty_like(squares))
@@ -404,7 +404,7 @@ def rmsprop_rule(w, g, state, *, lr, alpha=0.99, eps=1e-8, weight_decay=0, momen
         move = accumulate(buffer(state, "momentum_buffer", w), move, momentum)
     w -= lr * move
 
-# %% 06-c058
+# %% 06-c059
 class RMSprop(Optimizer):
     """Steps divided by the root of the mean of recent squares: see `rmsprop_rule`."""
 
@@ -443,7 +443,7 @@ def adam_rule(w, g, state, *, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
     move *= lr * correction / (1 - beta1**t)
     w -= move
 
-# %% 06-c065
+# %% 06-c066
 class Adam(Optimizer):
     """Steps along a moving average of gradients, divided by the root of one of their squares: see `adam_rule`."""
 
@@ -462,7 +462,7 @@ def adamw_rule(w, g, state, *, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e
     w *= 1 - lr * weight_decay
     adam_rule(w, g, state, lr=lr, betas=betas, eps=eps)
 
-# %% 06-c073
+# %% 06-c074
 class AdamW(Adam):
     """Adam with a weight decay that does not pass through the averages: see `adamw_rule`."""
 
@@ -471,7 +471,7 @@ class AdamW(Adam):
     def __init__(self, params, lr=_THOUSANDTH, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, *, learning_rate=None):
         super().__init__(params, lr, betas, eps, weight_decay, learning_rate=learning_rate)
 
-# %% 06-c083
+# %% 06-c084
 def completed(rule, config, **defaults):
     """A new dictionary: `config` with the `defaults` for what is not in it.
 
@@ -511,7 +511,7 @@ def sgd_momentum(w, dw, config=None):
     config["velocity"] = accumulate(velocity, -lr * dw, mu)
     return w + velocity, config
 
-# %% 06-c088
+# %% 06-c089
 def rmsprop(w, dw, config=None):
     """A step of RMSprop as a function: `(next_w, next_config)`. Changes none of what it gets.
 
@@ -568,7 +568,7 @@ def lion_rule(w, g, state, *, lr, betas=(0.9, 0.99), weight_decay=0):
     w -= lr * sign
     accumulate(m, (1 - beta2) * g, beta2)
 
-# %% 06-c122
+# %% 06-c123
 class Lion(Optimizer):
     """Steps along the sign of an average of gradients: see `lion_rule`."""
 
