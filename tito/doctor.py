@@ -50,7 +50,7 @@ def diagnose():
     yield from packages()
     yield from programs()
     course = None
-    for name, find in (("course", courses), ("workspace", workspaces)):
+    for name, find in (("course", courses), ("isolation", isolation), ("workspace", workspaces)):
         try:
             course = yield from find(course)
         except TitoError as error:
@@ -227,6 +227,28 @@ def courses(_):
         course.needs(module)
     kind = "" if all(module.has_reference for module in course.modules) else ", a student kit"
     yield Finding("ok", "course", f"{course.version} ({course.hash}{kind}) in {course.root}, {how}")
+    return course
+
+
+def isolation(course):
+    """Yields how submissions can be graded here, proved by code that tries to get out; returns the course."""
+    from tito.grading import sandbox
+
+    with tempfile.TemporaryDirectory() as folder:
+        overlay.lay(course, folder)
+        view = sandbox.View.of(folder, course.root, *course.reference_roots)
+        secrets = sandbox.reference_of(course, course.modules[0])
+        proofs = [sandbox.prove(level, view, secrets) for level in sandbox.LEVELS[:-1]]
+    best = next((proof for proof in proofs if proof.holds), None)
+    if best is None:
+        text = f"grading here needs --unsafe ({'; '.join(f'{p.level.level}: {p.reason}' for p in proofs)})"
+        yield Finding("note", "isolation", text, f"to grade submissions: {sandbox.Bubblewrap.hint}")
+        return course
+    text = f"{best.level.level}, for grading; all {best.tried} attempts to get out of it failed"
+    yield Finding("ok", "isolation", text)
+    for proof in proofs[: proofs.index(best)]:
+        text = f"{proof.level.level}, which is better, cannot be used: {proof.reason}"
+        yield Finding("note", "isolation", text, proof.level.hint)
     return course
 
 

@@ -4,10 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tito.guards import landlock_version
 
 
 def finding(answer, name, status):
@@ -46,6 +48,20 @@ def test_a_healthy_place_is_ok(student):
     text = student("doctor").text
     assert text.splitlines()[-1] == "next: tito" and "FAIL" not in text
     assert not [line for line in text.splitlines() if len(line) > 80 and "/" not in line]
+
+
+def test_it_proves_how_submissions_can_be_isolated_here_and_says_what_would_be_better(student, tmp_path):
+    """Without bubblewrap and without unshare, which are hidden by a PATH that has neither."""
+    if shutil.which("bwrap"):
+        text = finding(student.json("doctor"), "isolation", "ok")["text"]
+        assert text.startswith("bwrap, for grading; all 15 attempts")
+    for name in ("sh", "git", "chmod", "rm"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    answer = student.json("doctor", PATH=f"{Path(sys.executable).parent}:{tmp_path}")
+    notes = [f for f in answer["findings"] if f["name"] == "isolation" and f["status"] == "note"]
+    assert any("bwrap is not installed" in note["text"] and "apt install bubblewrap" in note["try"] for note in notes)
+    level = "landlock, for grading" if landlock_version() else "grading here needs --unsafe"
+    assert any(level in f["text"] for f in answer["findings"] if f["name"] == "isolation")
 
 
 def test_nothing_is_changed_by_looking(student):

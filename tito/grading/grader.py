@@ -64,12 +64,6 @@ class Setting:
     def view(self):
         return View.of(self.bench.trusted.package, self.course.root, *self.course.reference_roots)
 
-    @property
-    def secrets(self):
-        """Files that nobody may read inside: the reference of what is graded."""
-        targets = [self.course.reference / f"{target.replace('.', '/')}.py" for target in self.module.targets]
-        return [path for path in (self.module.source, self.probes.path, *targets) if path.exists()]
-
     def sandbox(self, level):
         """A warm process of this level, with the lower modules and what the tests import loaded."""
         return level(self.view, [*self.bench.preload, *self._imported_by_tests()])

@@ -29,7 +29,7 @@ DISK = 64 << 20  # bytes that a submission may write in all
 NOBODY = "65534"
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", "/nix/store")
 SCRIPTS = (INSIDE, INSIDE.with_name("guards.py"), INSIDE.with_name("worker.py"))
-SIMPLE_MODULE = {"tinytorch/core/attempted.py": ""}
+ATTEMPTS = Path(__file__).with_name("attempts.py")
 
 
 # --- what can be seen inside ---
@@ -65,6 +65,13 @@ class View:
         for path in self.visible:
             _leave_out(os.path.realpath(path), self.hidden, read, look)
         return read, look
+
+
+def reference_of(course, module):
+    """Files from which a module's solutions could be read."""
+    targets = [course.reference / f"{target.replace('.', '/')}.py" for target in module.targets]
+    paths = (module.source, module.folder / "probes.py", module.folder / "misconceptions.py", *targets)
+    return [path for path in paths if path.exists()]
 
 
 _OURS = ("tinytorch", "tito")
@@ -283,6 +290,7 @@ class Proof:
     level: type
     problem: str = ""
     escapes: list = field(default_factory=list)
+    tried: int = 0
 
     @property
     def holds(self):
@@ -301,7 +309,8 @@ def prove(level, view, reference=()):
     try:
         with _bait() as bait, level(view) as sandbox:
             answer = sandbox.run(_attempts(bait, reference))
-            return Proof(level, escapes=_escapes(answer, bait))
+            values = probing.Frames.read(answer["frames"]).values.get(("00-1", 0), {})
+            return Proof(level, escapes=_escapes(answer, bait), tried=len(values) - 1)
     except (WorkplaceError, Died, subprocess.SubprocessError) as error:
         return Proof(level, f"it does not work here: {error}")
 
@@ -386,9 +395,8 @@ def _attempts(bait, reference):
         "port": bait.port,
         "reference": [str(path) for path in reference],
     }
-    text = Path(__file__).with_name("attempts.py").read_text(encoding="utf-8")
-    files = {**SIMPLE_MODULE, "facts.json": json.dumps(facts)}
-    return probing.task_job(files, ["tinytorch.core.attempted"], ["00-1"], [0], text)
+    files = {"tinytorch/core/attempted.py": "", "facts.json": json.dumps(facts)}
+    return probing.task_job(files, ["tinytorch.core.attempted"], ["00-1"], [0], ATTEMPTS.read_text(encoding="utf-8"))
 
 
 def _escapes(answer, bait):
