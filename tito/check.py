@@ -214,11 +214,11 @@ def results_of(module, cells, events):
 
 
 def _seconds(run, job):
-    """Time used by the tests with all that leads to them, and by the measurements."""
+    """Processor time of the tests with all that leads to them, and of the measurements: others at work do not count."""
     measured = {cell["id"] for cell in job["cells"] if cell["plots"]}
     sums = {"tests": 0.0, "measure": 0.0}
     for event in run.events:
-        sums["measure" if event["done"] in measured else "tests"] += event.get("time", 0.0)
+        sums["measure" if event["done"] in measured else "tests"] += event.get("work", 0.0)
     return sums
 
 

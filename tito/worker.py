@@ -184,7 +184,7 @@ def status_of(error):
 def run_guarded(identity, action, seconds, emit):
     """Run `action()` under a time limit, with its output kept; report how it went. Returns whether it went well."""
     emit({"start": identity, "seconds": seconds})
-    output, started = Limited(), time.perf_counter()
+    output, started, worked = Limited(), time.perf_counter(), time.process_time()
     event = {"done": identity, "status": "ok"}
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), time_limit(seconds, emit):
@@ -192,6 +192,7 @@ def run_guarded(identity, action, seconds, emit):
     except BaseException as error:
         event["status"], event["error"] = status_of(error), describe(error)
     event["output"], event["time"] = output.getvalue(), time.perf_counter() - started
+    event["work"] = time.process_time() - worked
     emit(event)
     return event["status"] == "ok"
 
