@@ -218,7 +218,7 @@ def syntax_error(source):
 def compile_module(module):
     """The complete notebook of a module, solutions in, ids and metadata complete. Raises CourseError with the place."""
     notebook = from_percent(module.text)
-    places = _places(module, notebook)
+    places = [f"{module.source}:{line}" for line in lines_of_cells(module, notebook)]
     seen = {}
     for position, cell in enumerate(notebook["cells"]):
         place = places[position]
@@ -242,13 +242,12 @@ def compile_module(module):
     return notebook
 
 
-def _places(module, notebook):
+def lines_of_cells(module, notebook):
+    """The line of the module's source in which each cell begins."""
     markers = [number for number, line in enumerate(module.text.splitlines(), 1) if _MARKER.match(line)]
     if len(markers) != len(notebook["cells"]):  # text before the first marker is a cell of its own
         markers = [1, *markers]
-    if len(markers) != len(notebook["cells"]):
-        markers = [1] * len(notebook["cells"])
-    return [f"{module.source}:{line}" for line in markers]
+    return markers if len(markers) == len(notebook["cells"]) else [1] * len(notebook["cells"])
 
 
 def _require_syntax(cell, place):
