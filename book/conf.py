@@ -1,4 +1,4 @@
-"""Sphinx's configuration. `tito book build` passes the tags: `student` for pages without solutions, `short` for tests."""
+"""Sphinx's configuration. `tito book build` may pass the tags `student`, without solutions, and `short`, for tests."""
 
 import os
 import sys

@@ -97,7 +97,7 @@ def fetch_scripts(book):
 def fetch(book, name):
     """The unpacked npm package of the version that `package.json` names, without what it depends on."""
     manifest = json.loads((book / "package.json").read_text(encoding="utf-8"))
-    wanted = f"{name}@{ {**manifest['dependencies'], **manifest['devDependencies']}[name]}"
+    wanted = f"{name}@{ {**manifest['dependencies'], **manifest['devDependencies']}[name] }"
     folder = book / "_build" / "npm" / wanted
     if folder.is_dir():
         return folder

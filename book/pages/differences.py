@@ -29,7 +29,7 @@ def sections():
         if rows:
             yield f"### {link_to(module, module.title)}"
             yield ""
-            yield "| | PyTorch | tinytorch |"
+            yield "| About | PyTorch | tinytorch |"
             yield "|---|---|---|"
             yield from (f"| {row.what} | {row.torch} | {row.here}{f' ({row.why})' * bool(row.why)} |" for row in rows)
             yield ""

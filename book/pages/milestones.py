@@ -63,7 +63,9 @@ def tito(*arguments, at):
     line = [sys.executable, "-m", "tito.cli", *map(str, arguments)]
     done = subprocess.run(line, cwd=at, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"tito {' '.join(map(str, arguments))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise RuntimeError(
+            f"tito {' '.join(map(str, arguments))} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
     return done.stdout
 
 
@@ -103,7 +105,13 @@ def story(milestone, facts):
     yield "## Do it yourself"
     yield ""
     links = [link_to(module, f"{module.label} {module.name}") for module in needed(course(), milestone)]
-    yield f"With modules {', '.join(links)} in your package: `tito milestone run {milestone.label}`. This is the program:"
+    yield f"With modules {', '.join(links)} in your package:"
+    yield ""
+    yield "```text"
+    yield f"tito milestone run {milestone.label}"
+    yield "```"
+    yield ""
+    yield "This is the program:"
     yield ""
     yield "```{literalinclude} " + os.path.relpath(milestone.folder / "run.py", BOOK / "generated" / "milestones")
     yield ":language: python"

@@ -87,8 +87,9 @@ def table():
     yield "|---|---|--:|--:|"
     for module in course().modules:
         title = module.title.partition(". ")[2]
-        required = sum(not task.optional for task in module.tasks)
-        yield f"| {link_to(module, f'{module.label} {title}')} | {module.settings['summary']} | {required} | {module.settings['minutes']} |"
+        cells = [link_to(module, f"{module.label} {title}"), module.settings["summary"]]
+        cells += [sum(not task.optional for task in module.tasks), module.settings["minutes"]]
+        yield f"| {' | '.join(map(str, cells))} |"
 
 
 def graph():

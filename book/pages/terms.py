@@ -53,6 +53,8 @@ def prose_of_module(text):
     starts = [match.start() for match in _CELL.finditer(text)] + [len(text)]
     cells = [text[start:end] for start, end in zip(starts, starts[1:])]
     return "".join(
-        re.sub(r"^# ?", "", cell, flags=re.MULTILINE) if "[markdown]" in cell.split("\n")[0] else re.sub(r"[^\n]", " ", cell)
+        re.sub(r"^# ?", "", cell, flags=re.MULTILINE)
+        if "[markdown]" in cell.split("\n")[0]
+        else re.sub(r"[^\n]", " ", cell)
         for cell in cells
     )

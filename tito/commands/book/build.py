@@ -9,12 +9,18 @@ from tito import report
 from tito.commands._common import json_option
 from tito.course import Course
 
-VIEWS = ("solution", "student")
+view_option = click.option(
+    "--view",
+    type=click.Choice(("solution", "student")),
+    default="solution",
+    show_default=True,
+    help="With solutions folded, or without.",
+)
 
 
 @click.command(help=__doc__)
-@click.option("--view", type=click.Choice(VIEWS), default="solution", show_default=True, help="With solutions folded, or none.")
-@click.option("--short", is_flag=True, help="Run no measurements, and train milestones little: to test the book itself.")
+@view_option
+@click.option("--short", is_flag=True, help="Run no measurements and train milestones little: to test the book itself.")
 @click.option("--to", "folder", type=click.Path(path_type=Path), help="Put the pages here; else in book/_build.")
 @json_option
 def command(view, short, folder):

@@ -6,13 +6,13 @@ import http.server
 import click
 
 from tito import report
-from tito.commands.book.build import VIEWS
+from tito.commands.book.build import view_option
 from tito.commands.lab import HOST, free_port
 from tito.course import Course
 
 
 @click.command(help=__doc__)
-@click.option("--view", type=click.Choice(VIEWS), default="solution", show_default=True, help="With solutions folded, or none.")
+@view_option
 @click.option("--port", type=click.IntRange(1, 65535), help="Use this port; else the first free one from 8888 on.")
 def command(view, port):
     from tito.book import build
