@@ -42,7 +42,12 @@ toc_object_entries_show_parents = "hide"
 
 # everything a page needs comes from its own host
 html_static_path = ["static", str(Path(book_scripts) / "served")]
+templates_path = ["templates"]
 html_css_files = ["book.css"]
+html_js_files = ["book.js"]
+html_favicon = "static/favicon.svg"
+html_context = {"default_mode": "auto"}
+highlight_language = "none"  # of fences that do not say which
 mathjax_path = "mathjax/tex-svg-full.js"
 mathjax3_config = {"options": {"enableMenu": False}}
 mermaid_use_local = "mermaid/mermaid.esm.min.mjs"
@@ -52,6 +57,7 @@ d3_use_local = "no"
 html_theme = "sphinx_book_theme"
 html_theme_options = {
     "home_page_in_toc": True,
+    "navbar_persistent": [],  # the search is in the sidebar
     "show_toc_level": 2,
     "use_download_button": False,  # what can be downloaded here is the site
     "use_fullscreen_button": False,

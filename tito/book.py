@@ -11,6 +11,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
+
 from tito.errors import TitoError, WorkplaceError
 
 SERVED = {  # package -> its files that pages load
@@ -105,6 +107,13 @@ def fetch(book, name):
     if npm is None:
         raise WorkplaceError(f"npm, which fetches {wanted}, is not on PATH", "install Node.js; it is needed once")
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(f"{folder}.lock"):
+        if not folder.is_dir():  # somebody else may have been first
+            unpack(npm, wanted, folder)
+    return folder
+
+
+def unpack(npm, wanted, folder):
     with tempfile.TemporaryDirectory(dir=folder.parent) as place:
         line = [npm, "pack", "--ignore-scripts", "--silent", f"--pack-destination={place}", wanted]
         done = subprocess.run(line, capture_output=True, text=True, cwd=place)
@@ -114,7 +123,6 @@ def fetch(book, name):
         with tarfile.open(archive) as tar:
             tar.extractall(Path(place) / "unpacked", filter="data")
         os.replace(Path(place) / "unpacked" / "package", folder)
-    return folder
 
 
 def serve(package, patterns, destination):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from book.pages import commands, differences, links, milestones, modules, reference, solutions, terms
+from book.pages.course import fingerprint
 
 GENERATED = "generated"  # folder of pages that are written at each build; no part of the tree
 
@@ -10,6 +11,8 @@ GENERATED = "generated"  # folder of pages that are written at each build; no pa
 def setup(app):
     app.add_config_value("book_short", False, "env", types=(bool,))
     app.add_config_value("book_cache", "", "", types=(str,))
+    code = fingerprint(Path(__file__).parent.glob("*.py"))
+    app.add_config_value("book_code", code, "env", types=(str,))  # pages are read again when these files change
     app.connect("builder-inited", generate)
     for part in (modules, solutions, links, terms):
         part.setup(app)

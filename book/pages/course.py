@@ -37,6 +37,6 @@ def library_below(number):
 def fingerprint(paths):
     """A hash of files, and of what else decides which numbers come out."""
     digest = hashlib.sha256(f"python {platform.python_version()} numpy {version('numpy')}".encode())
-    for path in paths:
+    for path in sorted(paths):
         digest.update(f"{path.name}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -27,7 +27,7 @@ def sections():
     for module in course().modules:
         rows = differences(module.text)
         if rows:
-            yield f"### {link_to(module, module.title)}"
+            yield f"## {link_to(module, module.title)}"
             yield ""
             yield "| About | PyTorch | tinytorch |"
             yield "|---|---|---|"

@@ -9,7 +9,7 @@ from book.pages.course import BOOK, course, fingerprint, library_below, link_to,
 from tito import notebook as nb
 from tito.errors import CourseError
 
-LINK = BOOK / "modules"
+LINK, FIGURES = BOOK / "modules", BOOK / "figures.toml"
 
 
 def setup(app):
@@ -25,9 +25,9 @@ def use_module_files(app, config):
 
 
 def note_library(app, docname, content):
-    """A page is read again when the library has changed on which its cells stand."""
+    """A page is read again when the library has changed on which its cells stand, or a figure."""
     module = next((module for module in course().modules if page_of(module) == docname), None)
-    for path in library_below(module.number) if module else ():
+    for path in [FIGURES, *library_below(module.number)] if module else ():
         app.env.note_dependency(str(path))
 
 
@@ -56,7 +56,7 @@ def read(text, short):
 
 def figures():
     """The entries of `figures.toml`."""
-    return tomllib.loads((BOOK / "figures.toml").read_text(encoding="utf-8"))["figure"]
+    return tomllib.loads(FIGURES.read_text(encoding="utf-8"))["figure"]
 
 
 def insert_figures(module, notebook):
@@ -65,7 +65,7 @@ def insert_figures(module, notebook):
         if figure["module"] == module.slug:
             cell = next((c for c in notebook["cells"] if figure["after"] in c["source"].split("\n")), None)
             if cell is None:
-                raise CourseError(BOOK / "figures.toml", f"{module.source} has no line {figure['after']!r}")
+                raise CourseError(FIGURES, f"{module.source} has no line {figure['after']!r}")
             cell["source"] = cell["source"].replace(figure["after"], f"{figure['after']}\n\n{markdown(figure)}\n", 1)
 
 

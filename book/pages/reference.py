@@ -17,9 +17,13 @@ WIDTH = 112  # a docstring's line that leaves more room than the next word needs
 
 
 def pages(app):
+    rows = ["| Module | What it has |", "|---|---|"]
     for name in names():
         module = importlib.import_module(name)
         yield f"reference/{name}.md", "\n".join(described_module(module)) + "\n"
+        first = (inspect.getdoc(module) or "").partition("\n")[0]
+        rows.append(f"| {{doc}}`{name} </generated/reference/{name}>` | {escaped(first)} |")
+    yield "reference.md", "\n".join(rows) + "\n"
 
 
 def names():
@@ -28,14 +32,12 @@ def names():
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root.parent).with_suffix("").parts
         if not any(part.startswith("_") and part != "__init__" for part in parts):
-            name = ".".join(parts).removesuffix(".__init__")
-            if inspect.getdoc(importlib.import_module(name)) or members(importlib.import_module(name)):
-                yield name
+            yield ".".join(parts).removesuffix(".__init__")
 
 
 def described_module(module):
     name = module.__name__
-    yield f"# `{name}`"
+    yield f"# {escaped(name)}"
     yield ""
     yield from paragraphs(inspect.getdoc(module) or "")
     owner = course().owners.get(name.removeprefix(f"{course().reference.name}."))
@@ -79,28 +81,27 @@ def line_of(value):
     return inspect.getsourcelines(inspect.unwrap(value))[1]
 
 
-def described(value, name, depth=4):
+def described(value, name):
     """A class with its documented methods, or a function."""
-    fence, kind = "`" * (8 - depth), "class" if inspect.isclass(value) else "function"
-    yield f"{fence}{{py:{kind}}} {name}{signature(value)}"
+    yield f"````{{py:{'class' if inspect.isclass(value) else 'function'}}} {name}{signature(value)}"
     yield ""
     yield from paragraphs(documentation(value))
     if inspect.isclass(value):
         for method in methods(value):
-            yield from described_method(method, "`" * 3)
-    yield fence
+            yield from described_method(*method)
+    yield "````"
     yield ""
 
 
-def described_method(method, fence):
-    name, value, kind = method
-    text = "" if kind == "property" else signature(value, skip_self=kind != "staticmethod")
-    yield f"{fence}{{py:{'property' if kind == 'property' else 'method'}}} {name}{text}"
+def described_method(name, value, kind):
+    is_property = kind == "property"
+    text = "" if is_property else signature(value, skip_self=kind != "staticmethod")
+    yield f"```{{py:{'property' if is_property else 'method'}}} {name}{text}"
     if kind in ("classmethod", "staticmethod"):
         yield f":{kind}:"
     yield ""
-    yield from paragraphs(inspect.getdoc(value) or "")
-    yield fence
+    yield from paragraphs(inspect.getdoc(value))
+    yield "```"
     yield ""
 
 

@@ -35,7 +35,7 @@ def folded(shown, task, solution):
     """A solution that opens when it is asked for."""
     block = shown.deepcopy()
     replace_text(block, solution)
-    container = nodes.container(classes=["solution", "cell_input"])
+    container = nodes.container(classes=["solution"])
     container += nodes.raw("", f"<details><summary>Solution of task {task}</summary>", format="html")
     container += block
     container += nodes.raw("", "</details>", format="html")

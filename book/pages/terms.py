@@ -51,10 +51,9 @@ def blanked(match):
 def prose_of_module(text):
     """A module's text with all but its Markdown cells blanked out."""
     starts = [match.start() for match in _CELL.finditer(text)] + [len(text)]
-    cells = [text[start:end] for start, end in zip(starts, starts[1:])]
-    return "".join(
-        re.sub(r"^# ?", "", cell, flags=re.MULTILINE)
-        if "[markdown]" in cell.split("\n")[0]
-        else re.sub(r"[^\n]", " ", cell)
-        for cell in cells
-    )
+    return "".join(prose_of_cell(text[start:end]) for start, end in zip(starts, starts[1:]))
+
+
+def prose_of_cell(cell):
+    is_prose = "[markdown]" in cell.split("\n")[0]
+    return re.sub(r"^# ?", "", cell, flags=re.MULTILINE) if is_prose else re.sub(r"[^\n]", " ", cell)

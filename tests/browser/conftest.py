@@ -15,12 +15,17 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def page(tmp_path):
+def chromium_running():
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
     with browser() as running:
-        page = new_page(running)
-        yield page
-        shoot(page, tmp_path, "lab-at-the-end")  # what there was to see when the test failed
+        yield running
+
+
+@pytest.fixture
+def page(chromium_running, tmp_path):
+    page = new_page(chromium_running)
+    yield page
+    shoot(page, tmp_path, "lab-at-the-end")  # what there was to see when the test failed
 
 
 @pytest.fixture

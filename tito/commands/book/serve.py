@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import sys
 
 import click
 
@@ -21,13 +22,25 @@ def command(view, port):
     port = free_port(port)
     report.say("building; what has not changed since the last time is not run again")
     site = build(course, view == "student")
-    handler = functools.partial(Quiet, directory=str(site.folder))
-    with http.server.ThreadingHTTPServer((HOST, port), handler) as server:
+    with server(site.folder, port) as serving:
         report.say(f"{site.pages} pages: http://{HOST}:{port}/   (Ctrl-C ends it)")
-        server.serve_forever()
+        serving.serve_forever()
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
+def server(folder, port=0):
+    """An HTTP server for the files of a folder, on this machine only; port 0 is any that is free."""
+    return Server((HOST, port), functools.partial(Handler, directory=str(folder)))
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """One that does not mind a reader who goes on before a page has come in full."""
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
     """Says nothing about each file that it sends."""
 
     def log_message(self, format, *arguments):
