@@ -223,7 +223,7 @@ def compile_module(module):
 @functools.lru_cache(maxsize=64)  # the gates of a module read every other module too
 def _compiled(module, text):
     notebook = from_percent(text)
-    places = _places(module, notebook)
+    places = [f"{module.source}:{line}" for line in lines_of_cells(module, notebook)]
     seen = {}
     for position, cell in enumerate(notebook["cells"]):
         place = places[position]
@@ -247,13 +247,12 @@ def _compiled(module, text):
     return notebook
 
 
-def _places(module, notebook):
+def lines_of_cells(module, notebook):
+    """The line of the module's source in which each cell begins."""
     markers = [number for number, line in enumerate(module.text.splitlines(), 1) if _MARKER.match(line)]
     if len(markers) != len(notebook["cells"]):  # text before the first marker is a cell of its own
         markers = [1, *markers]
-    if len(markers) != len(notebook["cells"]):
-        markers = [1] * len(notebook["cells"])
-    return [f"{module.source}:{line}" for line in markers]
+    return markers if len(markers) == len(notebook["cells"]) else [1] * len(notebook["cells"])
 
 
 def _require_syntax(cell, place):

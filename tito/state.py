@@ -13,10 +13,11 @@ from pathlib import Path
 
 import tito
 from tito import notebook, overlay
-from tito.errors import UsageError, WorkplaceError
+from tito.errors import TitoError, UsageError, WorkplaceError
 
 FORMAT = 1
 FORMATS = ("ipynb", "py")
+PAIRING = "jupytext.toml"  # beside a notebook: JupyterLab keeps a percent file of it there
 
 
 def seconds_setting(name, default):
@@ -278,7 +279,23 @@ class Workspace:
         """Write a student's file, its present state snapshotted first."""
         with self.locked():
             self.snapshot(module, path, reason)
+            self._drop_pair(Path(path))
             notebook.write_atomically(path, data)
+
+    def _drop_pair(self, path):
+        """Remove JupyterLab's copy of a notebook as text, which would be taken for newer; it comes back at each save.
+
+        Where it is more than a copy it stays, and whoever opens or checks the notebook is told.
+        """
+        pair = path.with_suffix(".py")
+        if path.suffix != ".ipynb" or not (path.parent / PAIRING).exists() or not (path.exists() and pair.exists()):
+            return
+        try:
+            mine, copy = ([cell["source"].strip() for cell in notebook.read(file)["cells"]] for file in (path, pair))
+        except TitoError:
+            return  # the notebook is damaged, which is why it is written, and the text may be all there is
+        if mine == copy:
+            pair.unlink()
 
     def snapshot(self, module, path, reason):
         """Keep a copy of `path` (it may not exist) unless the newest is the same; returns the snapshot or None."""

@@ -1,66 +1,16 @@
-"""What a student sees: `tito lab` in a real browser, module 01 run from top to bottom.
+"""`tito lab` in a real browser: what a student sees and does, and an instructor's formgrader.
 
 Screenshots go into the folder named by TITO_SCREENSHOTS, else into the test's own.
 """
 
-import os
+import csv
 import re
-import shutil
-from pathlib import Path
 
-import pytest
-
+from tests.chromium import outside, shoot
 from tests.conftest import ROOT, TINY, Tito
-from tests.lab import Lab
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
-COURSES = {
-    "tiny": (TINY, "01_double/double.ipynb", "01-1 double"),
-    "checkout": (ROOT, "01_tensor/tensor.ipynb", "01-1 "),
-}
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH: apt-get install chromium fonts-dejavu"),
-]
-
-
-@pytest.fixture
-def page(tmp_path):
-    """An empty page of a headless browser that notes every address it is asked for."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", *QUIET]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(120_000)
-        page.asked, page.faults = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("websocket", lambda socket: page.asked.append(socket.url))
-        page.on("pageerror", lambda error: page.faults.append(str(error)))
-        yield page
-        shoot(page, tmp_path, "lab-at-the-end")  # what there was to see when the test failed
-        browser.close()
-
-
-@pytest.fixture
-def lab(tmp_path):
-    started = []
-
-    def start(tito, *arguments):
-        started.append(Lab(tito, tmp_path, "--no-browser", *arguments))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.end()
-
-
-def outside(page, port):
-    """Addresses that are not this JupyterLab's."""
-    own = re.compile(rf"(https?|wss?)://127\.0\.0\.1:{port}/|data:|blob:|about:")
-    return [url for url in page.asked if not own.match(url)]
+from tito import notebook as nb
+from tito.course import Course
+from tito.variants import solved
 
 
 def open_notebook(page, url):
@@ -88,29 +38,139 @@ def wheel_to(page, output):
     raise AssertionError(f"never came into view: {output.text_content()}")
 
 
-def shoot(page, tmp_path, name):
-    folder = Path(os.environ.get("TITO_SCREENSHOTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / f"{name}.png")
+def type_into(page, cell, text):
+    """Replace what stands in a cell, as by typing or pasting."""
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(text)
 
 
-@pytest.mark.parametrize("course", COURSES)
-def test_module_01_opens_runs_and_says_what_is_to_be_written(tmp_path, page, lab, course):
-    root, path, stub = COURSES[course]
-    running = lab(Tito(tmp_path, root))
-    assert path in running.url
+def run_cell(page, cell):
+    """Shift+Enter, and wait until the kernel has answered."""
+    before = cell.locator(".jp-InputPrompt").first.text_content()
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_function(
+        "([cell, before]) => /^\\[\\d+\\]:$/.test(cell.textContent) && cell.textContent != before",
+        arg=[cell.locator(".jp-InputPrompt").first.element_handle(), before],
+    )
+
+
+def saved(page, path):
+    """What a file holds after Control+S, which makes it or writes it anew."""
+    before = path.stat().st_mtime_ns if path.exists() else None
+    page.keyboard.press("Control+s")
+    for _ in range(300):
+        if path.exists() and path.stat().st_mtime_ns != before:
+            return path.read_text()
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{path} was not saved")
+
+
+def solution_of(module, task):
+    return next(cell["source"] for cell in nb.compile_module(module)["cells"] if nb.grade_id(cell) == task)
+
+
+def code_cell(page, text):
+    return page.locator(".jp-Notebook .jp-CodeCell", has_text=text).first
+
+
+def test_a_student_runs_module_01_reads_what_is_missing_and_solves_a_task(tmp_path, page, lab):
+    tito = Tito(tmp_path, ROOT)
+    running = lab(tito)
+    assert "01_tensor/tensor.ipynb" in running.url
     open_notebook(page, running.url)
     assert page.locator(".jp-Notebook").count() == 1
     run_all(page)
     yours = f"tinytorch is yours: {tmp_path}/work/tinytorch"
     page.wait_for_selector(f'.jp-OutputArea-output:has-text("{yours}")', state="attached")
     page.wait_for_timeout(1500)  # a question about news would come late
-    for name, text in (("first-cell", yours), ("stub", f"NotImplementedError: {stub}")):
+    for name, text in (("first-cell", yours), ("stub", "NotImplementedError: 01-1 to_array")):
         output = page.locator(".jp-OutputArea-output", has_text=text).first
         output.wait_for(state="attached")
         wheel_to(page, output)
-        shoot(page, tmp_path, f"lab-{course}-{name}")
+        shoot(page, tmp_path, f"lab-{name}")
     assert page.locator(".jp-Dialog").count() == 0, page.locator(".jp-Dialog").first.text_content()
     assert page.locator(".Toastify__toast").count() == 0, page.locator(".Toastify__toast").first.text_content()
+
+    solution = solution_of(Course(ROOT).modules[0], "01-1")
+    task, test = code_cell(page, "def to_array("), code_cell(page, "def test_unit_to_array")
+    type_into(page, task, solution)
+    run_cell(page, task)
+    run_cell(page, test)
+    assert test.locator(".jp-OutputArea-output").count() == 0, test.text_content()
+    shoot(page, tmp_path, "lab-solved")
+    text = saved(page, tito.work / "01_tensor" / "tensor.py")  # the same work, as a text
+    assert solution in text and '"grade_id": "01-1-test"' in text
+    results = Tito(tito.work, ROOT).json("module", "check", code=1)["results"]
+    statuses = {result["id"]: result["status"] for result in results}
+    assert statuses["01-1-test"] == "ok" and statuses["01-2-test"] == "todo"
     assert page.asked and not outside(page, running.port)
     assert not page.faults
+
+
+def test_validate_names_what_fails_and_then_nothing(tmp_path, page, lab):
+    tito = Tito(tmp_path, TINY)
+    running = lab(tito)
+    open_notebook(page, running.url)
+    assert "NotImplementedError: 01-1 double" in validate(page)
+    module = Course(TINY).modules[0]
+    for task in module.tasks:
+        type_into(page, code_cell(page, f'NotImplementedError("{task.id} '), solution_of(module, task.id))
+    question = page.locator(".jp-MarkdownCell", has_text="Write your answer here").first
+    question.dblclick()
+    type_into(page, question, "Two times two is four.")
+    saved(page, tito.work / "01_double" / "double.ipynb")
+    assert "Success! Your notebook passes all the tests." in validate(page)
+    assert Tito(tito.work, TINY).json("module", "check")["ok"]
+
+
+def validate(page):
+    """What nbgrader's Validate button answers."""
+    page.locator(".jp-ToolbarButtonComponent", has_text="Validate").click()
+    dialog = page.locator(".jp-Dialog", has_text="Validation Results")
+    dialog.wait_for()
+    text = dialog.inner_text()
+    dialog.locator("button", has_text="Ok").click()
+    dialog.wait_for(state="detached")
+    return text
+
+
+def test_an_instructor_marks_an_answer_in_formgrader_and_exports_it(tmp_path, page, lab):
+    teacher = Tito(tmp_path, TINY)
+    teacher("release", "01", "--to", "class")
+    module = Course(TINY).modules[0]
+    complete = nb.compile_module(module)
+    paper = solved(nb.strip(complete), complete)
+    answer = next(cell for cell in paper["cells"] if nb.grade_id(cell) == "01-q1")
+    answer["source"] = answer["source"].replace(nb.ANSWER, "Because two times two is four.")
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "ada.ipynb").write_bytes(nb.to_json(paper))
+    teacher("grade", "run", "01", "--course", "class", "--from", "inbox")
+    assert marks(teacher)["01-q1"] == ""
+
+    running = lab(teacher, "--course", "class")
+    page.goto(running.url)
+    page.locator("td", has_text=module.slug).wait_for()
+    shoot(page, tmp_path, "formgrader")
+    submission = f"/formgrader/gradebook/{module.slug}/{module.name}"
+    page.goto(f"http://127.0.0.1:{running.port}{submission}")
+    page.locator("td a", has_text="Submission #1").click()
+    page.get_by_text("Because two times two is four.").wait_for()
+    page.wait_for_load_state("networkidle")  # it asks for the marks so far, and then listens to what is typed
+    shoot(page, tmp_path, "formgrader-answer")
+    points = page.locator("input.score").last
+    points.fill("4")
+    with page.expect_response(lambda answer: answer.request.method == "PUT") as answer:
+        points.press("Tab")
+    assert "/api/grade/" in answer.value.url and answer.value.json()["manual_score"] == 4
+    assert not outside(page, running.port) and not page.faults
+    assert marks(teacher)["01-q1"] == "4"
+
+
+def marks(teacher):
+    """The one row of the exported marks."""
+    teacher("grade", "export", "01", "--course", "class", "--to", "marks.csv")
+    with open(teacher.folder / "marks.csv", encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    return row

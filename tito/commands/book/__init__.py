@@ -1,0 +1,1 @@
+"""Build the course as a book, and look at it."""
