@@ -105,8 +105,7 @@ def _isolated(room, course, released, folder, how, say):
     package = room.overlay(course, released.module, folder / "overlay")
     setting = Setting(course, released, package, new_seed(), how.memory)
     setting.run_reference()
-    secrets = sandbox.reference_of(course, released.module)
-    level, proofs = sandbox.choose(setting.view, secrets, how.unsafe, how.isolation)
+    level, proofs = sandbox.choose(setting.view, setting.secrets, how.unsafe, how.isolation)
     say(sandbox.words(level, proofs))
     yield lambda: Isolated(setting, level, how.limits.cell, how.siblings), gradebook.Writer(room.root, released).enter
 
