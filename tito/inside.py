@@ -276,6 +276,7 @@ def run_in_fork(job, options, channels):
         be_the_child(job, options, writing)
     os.close(writing)
     watch = Watch(job, started, options["work"], options.get("disk"))
+    child = Child(child)
     data, ended = collect(reading, child, watch, channels[0])
     os.close(reading)
     code, memory = end_all(child)
@@ -365,39 +366,57 @@ class Watch:
         return "disk" if self.disk and used(self.folder, self.disk) > self.disk else None
 
 
+class Child:
+    """A child process, and what is known of its end."""
+
+    def __init__(self, pid):
+        self.pid, self.result = pid, None
+        self.handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None  # Linux's; elsewhere it is asked for
+
+    def has_ended(self, options=os.WNOHANG):
+        if self.result is None:
+            pid, status, usage = os.wait4(self.pid, options)
+            self.result = (status, usage) if pid else None
+        return self.result is not None
+
+    def end(self):
+        """End it and its group; its exit code (a signal negative), and the memory that it had in bytes."""
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids where there is nobody left
+                kill(self.pid, signal.SIGKILL)
+        self.has_ended(0)
+        if self.handle is not None:
+            os.close(self.handle)
+        status, usage = self.result
+        return os.waitstatus_to_exitcode(status), usage.ru_maxrss * (1024 if guards.LINUX else 1)
+
+
 def collect(reading, child, watch, stdin):
     """Bytes that the child wrote until it ended, and how it ended; a grandchild may still hold the pipe."""
-    data, handle = bytearray(), os.pidfd_open(child)
-    watched = [reading, handle, stdin]
-    try:
-        while (ended := watch.verdict()) is None:
-            ready, _, _ = select.select(watched, [], [], watch.wait())
-            if reading in ready:
-                part = os.read(reading, 1 << 16)
-                data += part
-                watch.heard = time.monotonic()
-                if not part:
-                    watched.remove(reading)
-                if len(data) > FRAMES_LIMIT:
-                    return bytes(data[:FRAMES_LIMIT]), "flood"
-            elif handle in ready:
-                return bytes(data), "exit"
-            elif stdin in ready:  # nothing is sent while a job runs, so this is its end: nobody waits for the answer
-                return bytes(data), "abandoned"
-    finally:
-        os.close(handle)
+    data = bytearray()
+    watched = [reading, stdin] + ([child.handle] if child.handle is not None else [])
+    while (ended := watch.verdict()) is None:
+        ready, _, _ = select.select(watched, [], [], watch.wait() if child.handle is not None else TICK)
+        if reading in ready:
+            part = os.read(reading, 1 << 16)
+            data += part
+            watch.heard = time.monotonic()
+            if not part:
+                watched.remove(reading)
+            if len(data) > FRAMES_LIMIT:
+                return bytes(data[:FRAMES_LIMIT]), "flood"
+        elif child.has_ended():
+            return bytes(data), "exit"
+        elif stdin in ready:  # nothing is sent while a job runs, so this is its end: nobody waits for the answer
+            return bytes(data), "abandoned"
     return bytes(data), ended
 
 
 def end_all(child):
-    """End the child, its group and all that it left behind; its exit code (a signal negative) and memory in bytes."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)
-    _, status, usage = os.wait4(child, 0)
+    """End the child and all that it left behind; its exit code and memory."""
+    found = child.end()
     end_children()
-    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
+    return found
 
 
 def end_children():

@@ -67,6 +67,7 @@ def runs_alternatives(it):
 def runs_probes(it):
     """Probes give the same twice, pass what is right under every seed, and pay nothing for what is wrong or trivial."""
     yield from same_twice(it)
+    yield from goals_fit(it)
     yield from same_as_tests(it)
     found = {task: rates(it, task) for task in it.bench.probes.tasks if task in it.solutions}
     for one in found.values():
@@ -99,6 +100,15 @@ def same_as_tests(it, seed=0):
             if verdicts[task, seed].ok == (task in failing):
                 word = "passes" if verdicts[task, seed].ok else "fails"
                 yield task, f"without {broken} its probe {word}, and its test does not"
+
+
+def goals_fit(it, seed=0):
+    """The goals of a task share out its points and its results."""
+    for task in (task for task in it.module.tasks if task.points):
+        try:
+            probing.goals_of(it.module, task.id, task.points, it.bench.reference(seed).values.get((task.id, seed), ()))
+        except CourseError as error:
+            yield error.place, error.message
 
 
 def rates(it, task, seeds=SEEDS, seeds_of_wrong=SEEDS_OF_WRONG):

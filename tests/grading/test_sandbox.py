@@ -4,6 +4,8 @@ import dataclasses
 import os
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from tito import guards
 from tito.check import assemble
 from tito.course import Course
 from tito.errors import WorkplaceError
-from tito.grading import probing, sandbox
+from tito.grading import probing, sandbox, warm
 from tito.grading.sandbox import Bubblewrap, Container, Landlock, Limits, View
 from tito.grading.warm import Warm
 
@@ -128,11 +130,11 @@ def test_where_system_calls_cannot_be_filtered_a_level_that_promises_it_does_not
 
 def with_broken(monkeypatch, name, text, view):
     """Let the process inside use another text of one of its scripts."""
-    folder = Path(view.package).parent / "scripts"
-    folder.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=Path(view.package).parent))
     for script in sandbox.SCRIPTS:
         (folder / script.name).write_text(text if script.name == name else script.read_text())
     monkeypatch.setattr(sandbox, "SCRIPTS", tuple(folder / script.name for script in sandbox.SCRIPTS))
+    monkeypatch.setattr(warm, "INSIDE", folder / "inside.py")
 
 
 # --- what can be seen ---
@@ -205,12 +207,25 @@ def test_what_honest_code_needs_works(run, level):
 
 
 def test_a_warm_process_that_is_killed_is_started_again(package):
-    with Warm(package) as warm:
+    with Warm(package) as process:
         job = probing.task_job({}, [], ["00-1"], [0], "def probe_00_1(tt, rng):\n    yield 'one', 1")
-        assert probing.Frames.read(warm.run(job)["frames"]).whole
-        warm.process.kill()
-        warm.process.wait()
-        assert probing.Frames.read(warm.run(job)["frames"]).whole
+        assert probing.Frames.read(process.run(job)["frames"]).whole
+        process.process.kill()
+        process.process.wait()
+        assert probing.Frames.read(process.run(job)["frames"]).whole
+
+
+def test_it_works_without_what_only_linux_has(package, view, monkeypatch):
+    """As on macOS: no descriptors of processes, no guards. A child that leaves a process behind ends all the same."""
+    without = "import os\ndel os.pidfd_open\n" + (ROOT / "tito" / "guards.py").read_text()
+    with_broken(monkeypatch, "guards.py", without.replace('sys.platform == "linux"', "False"), view)
+    code = "def probe_00_1(tt, rng):\n    import os, time\n    yield 'one', 1\n    os.fork() or time.sleep(60)"
+    with Warm(package) as process:
+        started = time.monotonic()
+        answer = process.run(probing.task_job({}, [], ["00-1"], [0], code, seconds=5))
+    frames = probing.Frames.read(answer["frames"])
+    assert frames.whole and frames.values["00-1", 0]["one"] == 1 and answer["ended"] == "exit"
+    assert time.monotonic() - started < 4
 
 
 def test_a_process_that_cannot_start_says_why(package):

@@ -1,6 +1,7 @@
 """Grades submissions in isolation: probes run on what a student wrote, each submission in forks of a warm process.
 
-A task has full points if all results of its probe are right, else none. What becomes of a task that has neither:
+A task has full points if all results of its probe are right, else none, or those of the goals into which its author has
+split it. What becomes of a task that has no mark:
 
 - timeout, memory, crashed: it used up its time or its memory, or ended the process. It has no mark, and the submission
   has the status of the worst of its tasks. The other tasks have theirs: each runs again in a fork of its own.
@@ -22,7 +23,7 @@ from tito.gates import reached_tasks
 from tito.grading import findings, probing
 from tito.grading.bench import Bench
 from tito.grading.execution import Execution
-from tito.grading.sandbox import View
+from tito.grading.sandbox import View, reference_of
 from tito.grading.warm import Died
 from tito.variants import solved_cell
 
@@ -43,7 +44,7 @@ class Setting:
 
     def __init__(self, course, released, package, seed, memory=probing.MEMORY):
         self.course, self.released, self.module, self.seed = course, released, released.module, seed
-        self.memory, self.reference, self.reach = memory, None, None
+        self.memory, self.reference, self.reach, self.goals = memory, None, None, {}
         self.complete = nb.compile_module(self.module)
         self.bench = Bench(course, self.module, package, self.complete)
         self.probes, self.tasks = self.bench.probes, list(released.points)
@@ -59,6 +60,15 @@ class Setting:
         self.reach = reached_tasks(self)
         with contextlib.closing(self.bench.trusted):
             self.reference = self.bench.reference(self.seed)
+
+        for task, worth in self.released.points.items():
+            names = self.reference.values[task, self.seed]
+            self.goals[task] = probing.goals_of(self.module, task, worth, names)
+
+    @property
+    def secrets(self):
+        """Files that nobody may read inside."""
+        return reference_of(self.course, self.module)
 
     @cached_property
     def view(self):
@@ -80,20 +90,23 @@ def _solutions(notebook):
 
 @dataclass
 class Outcome:
-    """How one task went. `trouble` says why there can be no mark; it is empty where there is one."""
+    """How one task went. `trouble` says why there can be no mark: then `points` is None."""
 
+    worth: float
+    points: float | None = None
     trouble: str = ""
     why: str = ""
     verdict: probing.Verdict | None = None
     cases: dict | None = None
-    once: tuple = ()  # it is right once these tasks are right
+    once: tuple = ()  # it has these points once these tasks are right
 
     @property
-    def ok(self):
-        return bool(self.once) or (not self.trouble and self.verdict is not None and self.verdict.ok)
+    def full(self):
+        return self.points == self.worth
 
-    def points(self, worth):
-        return worth if self.ok else None if self.trouble else 0.0
+    def better(self, points, once):
+        """The second chance gave more."""
+        self.points, self.once = points, once
 
 
 class Isolated(Execution):
@@ -105,24 +118,31 @@ class Isolated(Execution):
 
     def __init__(self, setting, level, seconds=probing.TASK_SECONDS, siblings=True):
         self.setting, self.level, self.seconds, self.siblings = setting, level, seconds, siblings
-        self.sandbox = setting.sandbox(level)
+        self.sandbox, self.closed = setting.sandbox(level), False
 
     def close(self):
+        self.closed = True
         self.sandbox.close()
 
     def grade(self, submission):
         return Grading(self, submission).marks()
+
+    def run(self, job):
+        """The answer to a job. Raises: Died, also when this was closed by another thread."""
+        if self.closed:
+            raise Died("grading was ended")
+        return self.sandbox.run(job)
 
 
 class Grading:
     """One submission on its way."""
 
     def __init__(self, execution, submission):
-        self.setting, self.sandbox, self.seconds = execution.setting, execution.sandbox, execution.seconds
-        self.level, self.siblings, self.student = execution.level.level, execution.siblings, submission.student
+        self.execution, self.setting, self.seconds = execution, execution.setting, execution.seconds
+        self.student = submission.student
         self.notebook = nb.from_json(submission.data.decode(), submission.name)
         self.sources = _solutions(self.notebook)
-        self.phases, self.memory, self.evidence, self.remarks = {}, 0, [], []
+        self.phases, self.memory, self.evidence = {}, 0, []
 
     def marks(self):
         started = time.perf_counter()
@@ -130,16 +150,16 @@ class Grading:
             files = self._files(self.notebook)
         with self._phase("probes"):
             outcomes = self._all_tasks(files)
-        if self.siblings and not self.evidence:
+        if self.execution.siblings and not self.evidence:
             with self._phase("siblings"):
                 self._second_chances(outcomes)
         with self._phase("tests"):
             found = self._findings(outcomes, files)
         if self.evidence:
-            outcomes = {task: Outcome("tampered", self.evidence[0]) for task in outcomes}
+            outcomes = {task: Outcome(0, None, "tampered", self.evidence[0]) for task in outcomes}
         marks = self._marks(outcomes)
         marks.findings, marks.phases, marks.memory = found, self.phases, self.memory
-        marks.level, marks.seed = self.level, self.setting.seed
+        marks.level, marks.seed = self.execution.level.level, self.setting.seed
         marks.seconds = round(time.perf_counter() - started, 3)
         return marks
 
@@ -162,7 +182,7 @@ class Grading:
         options = {"seconds": self.seconds, "memory": self.setting.memory}
         job = self.setting.bench.job(files, tasks, [self.setting.seed], cells=cells, **options)
         try:
-            answer = self.sandbox.run(job)
+            answer = self.execution.run(job)
         except Died as error:
             return probing.Frames(), "crashed", f"the process that ran it was lost: {error}"
         self.memory = max(self.memory, answer["memory"])
@@ -210,17 +230,21 @@ class Grading:
             "memory": "it used up its memory",
             "crashed": "the process ended itself",
         }
-        return Outcome(trouble, why or words.get(trouble, ""), verdict, cases)
+        worth = self.setting.released.points[task]
+        points = None if trouble else verdict.points(worth, self.setting.goals[task])
+        return Outcome(worth, points, trouble, why or words.get(trouble, ""), verdict, cases)
 
     # --- one mistake costs once ---
 
     def _second_chances(self, outcomes):
-        failed = [task for task, outcome in outcomes.items() if not outcome.ok]
-        for task in failed:
-            if self.sources.get(task, "").strip() != self.setting.blanks[task].strip():
-                again = self._one_task(self._files(self._with_reference_beside(task)), task)
-                if again.ok:
-                    outcomes[task].once = self._what_mattered(task, failed)
+        failed = [task for task, outcome in outcomes.items() if not outcome.full]
+        for task in filter(self._was_touched, failed):
+            again = self._one_task(self._files(self._with_reference_beside(task)), task)
+            if (again.points or 0) > (outcomes[task].points or 0):
+                outcomes[task].better(again.points, self._what_mattered(task, failed))
+
+    def _was_touched(self, task):
+        return self.sources.get(task, "").strip() != self.setting.blanks[task].strip()
 
     def _with_reference_beside(self, task):
         notebook = copy.deepcopy(self.notebook)
@@ -240,8 +264,7 @@ class Grading:
     def _findings(self, outcomes, files):
         """`{task: facts}` for feedback. What student code sent may have any shape; it must not stop the batch."""
         own = [c for c in self.notebook["cells"] if c["id"].startswith("own-") and nb.export_target(c) is None]
-        touched = [t for t in outcomes if self.sources.get(t, "").strip() != self.setting.blanks[t].strip()]
-        wrong = [t for t in touched if not outcomes[t].trouble and not outcomes[t].verdict.ok]
+        wrong = [t for t, o in outcomes.items() if self._was_touched(t) and not o.trouble and not o.verdict.ok]
         found = {}
         try:
             for task, outcome in outcomes.items():
@@ -273,7 +296,7 @@ class Grading:
         setting = self.setting
         troubles = {outcome.trouble for outcome in outcomes.values() if outcome.trouble and not outcome.once}
         status = next((one for one in WORST_FIRST if one in troubles), "graded")
-        points = {task: outcome.points(setting.released.points[task]) for task, outcome in outcomes.items()}
+        points = {task: outcome.points for task, outcome in outcomes.items()}
         texts = {nb.grade_id(cell): cell["source"] for cell in self.notebook["cells"] if nb.is_answer(cell)}
         blanks = {nb.grade_id(cell): cell["source"] for cell in setting.released.blank["cells"] if nb.is_answer(cell)}
         unanswered = {q: 0.0 for q in setting.released.by_hand if texts.get(q, "").strip() == blanks[q].strip()}
@@ -283,7 +306,8 @@ class Grading:
 
 def _remarks(task, outcome):
     if outcome.once:
-        yield f"{task} is right once {' and '.join(outcome.once)} {'is' if len(outcome.once) == 1 else 'are'} right"
+        what = "is right" if outcome.full else f"has {outcome.points:g} of {outcome.worth:g} points"
+        yield f"{task} {what} once {' and '.join(outcome.once)} {'is' if len(outcome.once) == 1 else 'are'} right"
     elif outcome.trouble == "tampered":
         yield f"results were forged: {outcome.why}"
     elif outcome.trouble:

@@ -108,8 +108,7 @@ def _isolated(room, course, released, folder, how, jobs, say):
     package = room.overlay(course, released.module, folder / "overlay")
     setting = Setting(course, released, package, new_seed(), how.memory)
     setting.run_reference()
-    secrets = sandbox.reference_of(course, released.module)
-    level, proofs = sandbox.choose(setting.view, secrets, how.unsafe, how.isolation)
+    level, proofs = sandbox.choose(setting.view, setting.secrets, how.unsafe, how.isolation)
     say(sandbox.words(level, proofs))
 
     def make():

@@ -139,7 +139,7 @@ class Frames:
     def read(cls, text):
         """Frames from text that student code may have written too; what cannot be read is kept in `damaged`."""
         found = cls()
-        for line in text.splitlines():
+        for line in text.split("\n")[:-1]:  # behind the last line end stands what a process was kept from finishing
             try:
                 found._take(json.loads(line))
             except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
@@ -195,6 +195,32 @@ class Verdict:
     @property
     def ok(self):
         return bool(self.right) and not self.differences
+
+    def points(self, worth, goals=()):
+        """All or nothing; or, where an author has split the task, what its goals pay if the core of it is reached."""
+        reached = [goal for goal in goals if set(goal["results"]) <= set(self.right)]
+        if any(goal.get("core") for goal in reached):
+            return float(sum(goal["points"] for goal in reached))
+        return worth if self.ok and not goals else 0.0
+
+
+def goals_of(module, task, worth, names):
+    """The goals of a task from `module.toml`. names: of the results that its probe gives. Raises: CourseError.
+
+    `[[goals."07-2"]]` with `name`, `points`, `results`, and for one of them `core = true`, without which nothing pays.
+    """
+    goals = module.settings.get("goals", {}).get(task, [])
+    place = f"{module.folder / 'module.toml'}, goals of {task}"
+    if any(not {"name", "points", "results"} <= set(goal) for goal in goals):
+        raise CourseError(place, "each needs a name, points and results")
+    listed = sorted(name for goal in goals for name in goal["results"])
+    if goals and listed != sorted(names):
+        raise CourseError(place, f"list the results {listed}; the probe gives, each to be listed once, {sorted(names)}")
+    if goals and sum(goal["points"] for goal in goals) != worth:
+        raise CourseError(place, f"their points do not add up to {worth:g}")
+    if goals and sum(bool(goal.get("core")) for goal in goals) != 1:
+        raise CourseError(place, "one of them, and no more, is the core")
+    return goals
 
 
 def verdict(probes, task, seed, student, reference):

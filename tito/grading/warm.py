@@ -45,6 +45,8 @@ class Warm:
         return {"PATH": os.environ.get("PATH", os.defpath), **ENVIRONMENT}
 
     def start(self):
+        if not hasattr(os, "fork"):
+            raise WorkplaceError("probes run in forks of a process, which this system cannot make", "use Linux or WSL")
         self.work = tempfile.mkdtemp(prefix="tito-work-")
         self.process = subprocess.Popen(
             self.command(),
