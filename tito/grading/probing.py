@@ -146,6 +146,19 @@ class Frames:
                 found.damaged.append(f"{type(error).__name__}: {error}"[:200])
         return found
 
+    def with_those_of(self, other):
+        """The frames of two runs of the same files with other seeds."""
+        both = {name: {**getattr(self, name), **getattr(other, name)} for name in ("values", "cases", "ended")}
+        return Frames(
+            self.imported and other.imported,
+            self.import_error or other.import_error,
+            **both,
+            tests=self.tests + other.tests,
+            whole=self.whole and other.whole,
+            broken=self.broken or other.broken,
+            damaged=self.damaged + other.damaged,
+        )
+
     def _take(self, frame):
         if "task" in frame:
             self._take_value((str(frame["task"]), int(frame["seed"])), frame)
