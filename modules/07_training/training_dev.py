@@ -1121,7 +1121,7 @@ class Trainer:
         self.epoch, self.step, self.updates, self.skipped, self.stop_training = 0, 0, 0, 0, False
         self.history = {name: [] for name in self._history_names()}
         self.scores, self._norms, self._progress, self._loader, self._pending = None, [], None, None, {}
-        self._broken, self._warned, self._batch = None, None, 0
+        self._broken, self._warned, self._batch, self._running, self._mode = None, None, 0, False, True
         self._sums, self._outcome, self._group = None, None, 1  # of the epoch that runs: see `_epoch_state`
 
     def _check_parts(self):
@@ -1216,31 +1216,40 @@ class Trainer:
     @property
     def training_mode(self):
         """Whether the model is being trained. Assigning switches the model, all of it."""
-        return bool(getattr(self.model, "training", True))
+        return bool(getattr(self.model, "training", self._mode))
 
     @training_mode.setter
     def training_mode(self, mode):
         if mode and self.training_mode:
             return  # a layer that was frozen alone, by its own eval(), stays frozen
-        switch, before = getattr(self.model, "train" if mode else "eval", None), self.modes()
+        before = self.modes()
         try:
-            if callable(switch):
-                switch()
-            else:
-                self.model.training = bool(mode)
+            self._switch(bool(mode))
         except BaseException:  # Ctrl-C; a model of which only a half is in training would stay so
             self.restore_modes(before)
             raise
 
+    def _switch(self, mode):
+        """Switch the model by its `train()` or `eval()`, else by its attribute; remember it where there is none."""
+        switch = getattr(self.model, "train" if mode else "eval", None)
+        if callable(switch):
+            switch()
+        else:
+            self.model.training = mode
+        self._mode = mode
+
     def modes(self):
         """Pairs (module, whether it is being trained) of the model and all below it."""
         modules = self.model.modules() if hasattr(self.model, "modules") else [self.model]
-        return [(module, getattr(module, "training", True)) for module in modules]
+        return [(module, getattr(module, "training", self._mode)) for module in modules]
 
     def restore_modes(self, modes):
         """Set each module back to what `modes()` said; layers that were frozen alone stay so."""
         for module, mode in reversed(modes):  # the model itself last: cut off before, it is not in training yet
-            module.training = mode
+            if hasattr(module, "training"):
+                module.training = mode
+            elif module is self.model:
+                self._switch(mode)
 
     def _tell(self, event):
         for callback in self.callbacks:
@@ -1445,12 +1454,28 @@ def validate_epoch(self, dataloader):
         guesses = self.predict(inputs)
         return get_tensor_value(self.mean_loss(guesses, targets)), guesses, targets
 
-    with no_grad():
+    with no_grad(), self._apart():
         result = self.run_epoch(itertools.starmap(outcome, batches_of(dataloader)), training=False)
     losses = self.history["eval_loss"]
-    if losses and math.isnan(losses[-1]):
+    if losses and math.isnan(losses[-1]) and not self._running:
         losses[-1] = result["loss"]
     return result
+
+
+# %%
+#| export
+@add_to(Trainer)
+@contextlib.contextmanager
+def _apart(self):
+    """While it is open, metrics count apart from the epoch that runs, if one does: a callback may evaluate in it."""
+    scores, metrics = self.scores, self.metrics
+    if self._running:
+        self.metrics = copy.deepcopy(metrics)
+    try:
+        yield
+    finally:
+        if self._running:
+            self.scores, self.metrics = scores, metrics
 
 
 # %%
@@ -1489,10 +1514,14 @@ def train_epoch(self, dataloader, accumulation_steps=1):
         outcomes = self.accumulate(batches, accumulation_steps)
     else:
         outcomes = ((*self.train_step(inputs, targets), targets) for inputs, targets in batches)
-    if "epoch_so_far" in self._pending:
-        result = self._rest_of_epoch(outcomes, rate)
-    else:
-        result = self.run_epoch(self._counted(outcomes), training=True, rate=rate)
+    self._running = True
+    try:
+        if "epoch_so_far" in self._pending:
+            result = self._rest_of_epoch(outcomes, rate)
+        else:
+            result = self.run_epoch(self._counted(outcomes), training=True, rate=rate)
+    finally:
+        self._running = False
     self._record(result)
     self.epoch, self._sums = self.epoch + 1, None
     return result

@@ -23,7 +23,7 @@ from tinytorch.core import training
 from tinytorch.core.activations import ReLU
 from tinytorch.core.layers import Dropout, Linear, Sequential
 from tinytorch.core.losses import BinaryCrossEntropyLoss, CrossEntropyLoss, MeanSquaredError
-from tinytorch.core.metrics import Accuracy, MeanAbsoluteError
+from tinytorch.core.metrics import Accuracy, ConfusionMatrix, MeanAbsoluteError
 from tinytorch.core.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from tinytorch.core.tensor import Tensor
 from tinytorch.core.training import (
@@ -685,6 +685,43 @@ def test_trainer_switches_a_model_with_train_and_eval():
     assert modes == [True, False]
 
 
+class OwnSwitch:
+    """A model with `train()` and `eval()`, and without an attribute `training`."""
+
+    def __init__(self):
+        self.inside, self.mode, self.seen = Sequential(Linear(6, 3)), "train", []
+
+    def forward(self, x):
+        self.seen.append(self.mode)
+        return self.inside(x)
+
+    def parameters(self):
+        return self.inside.parameters()
+
+    def train(self):
+        self.mode = "train"
+
+    def eval(self):
+        self.mode = "eval"
+
+
+def test_trainer_switches_a_model_that_has_nothing_but_train_and_eval(tmp_path):
+    model = OwnSwitch()
+    trainer = Trainer(model, SGD(model.parameters()), CrossEntropyLoss())
+    trainer.fit(batches(48), batches(48), epochs=2, verbose=False)
+    with pytest.raises(ValueError):
+        trainer.evaluate([(X, Y + 3)])
+    assert model.seen == ["train", "eval", "train", "eval", "eval"] and model.mode == "train" and trainer.training_mode
+    trainer.training_mode = False
+    trainer.save_checkpoint(tmp_path / "c")
+    trainer.evaluate(batches(48))
+    assert model.mode == "eval" and not trainer.training_mode
+    trainer.train_epoch(batches(48))
+    assert model.seen[-1] == "train"
+    trainer.load_checkpoint(tmp_path / "c")
+    assert model.mode == "eval" and not hasattr(model, "training")
+
+
 @pytest.mark.parametrize("form", ["forward", "call", "function"])
 def test_trainer_accepts_any_form_of_loss(form):
     loss = CrossEntropyLoss()
@@ -1231,6 +1268,19 @@ def test_callbacks_hear_of_everything():
         expected += [("on_epoch_start", first), ("on_batch_end", first + 1), ("on_batch_end", first + 2)]
         expected.append(("on_epoch_end", first + 2))
     assert heard == [*expected, ("on_fit_end", 4)]
+
+
+def test_a_callback_may_evaluate_in_the_middle_of_an_epoch(tmp_path):
+    def run(*callbacks):
+        trainer = classifier(metrics=[Accuracy(), ConfusionMatrix(num_classes=3)], callbacks=callbacks, dropout=0.3)
+        trainer.fit(batches(10), epochs=2, verbose=False)
+        return trainer
+
+    found = []
+    trainer = run(SimpleNamespace(on_batch_end=lambda t: found.append(t.evaluate(batches(48)))))
+    require_same(everything(trainer), everything(run()))
+    assert len(set(found)) == 10, "each batch has moved the weights"
+    assert trainer.metrics[0].compute() == trainer.history["train_accuracy"][-1]
 
 
 def test_a_callback_finds_mode_and_rate_of_the_epoch_that_starts():

@@ -216,7 +216,7 @@ class ConfusionMatrix(Metric):
     def value(self, counts):
         return counts
 
-# %% 07-c166
+# %% 07-c167
 class ClassRatio(ConfusionMatrix):
     """A ratio of counts for each class: with two classes that of class 1, with more the mean over all that occur."""
 

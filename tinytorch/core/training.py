@@ -462,7 +462,7 @@ class Trainer:
         self.epoch, self.step, self.updates, self.skipped, self.stop_training = 0, 0, 0, 0, False
         self.history = {name: [] for name in self._history_names()}
         self.scores, self._norms, self._progress, self._loader, self._pending = None, [], None, None, {}
-        self._broken, self._warned, self._batch = None, None, 0
+        self._broken, self._warned, self._batch, self._running, self._mode = None, None, 0, False, True
         self._sums, self._outcome, self._group = None, None, 1  # of the epoch that runs: see `_epoch_state`
 
     def _check_parts(self):
@@ -557,31 +557,40 @@ class Trainer:
     @property
     def training_mode(self):
         """Whether the model is being trained. Assigning switches the model, all of it."""
-        return bool(getattr(self.model, "training", True))
+        return bool(getattr(self.model, "training", self._mode))
 
     @training_mode.setter
     def training_mode(self, mode):
         if mode and self.training_mode:
             return  # a layer that was frozen alone, by its own eval(), stays frozen
-        switch, before = getattr(self.model, "train" if mode else "eval", None), self.modes()
+        before = self.modes()
         try:
-            if callable(switch):
-                switch()
-            else:
-                self.model.training = bool(mode)
+            self._switch(bool(mode))
         except BaseException:  # Ctrl-C; a model of which only a half is in training would stay so
             self.restore_modes(before)
             raise
 
+    def _switch(self, mode):
+        """Switch the model by its `train()` or `eval()`, else by its attribute; remember it where there is none."""
+        switch = getattr(self.model, "train" if mode else "eval", None)
+        if callable(switch):
+            switch()
+        else:
+            self.model.training = mode
+        self._mode = mode
+
     def modes(self):
         """Pairs (module, whether it is being trained) of the model and all below it."""
         modules = self.model.modules() if hasattr(self.model, "modules") else [self.model]
-        return [(module, getattr(module, "training", True)) for module in modules]
+        return [(module, getattr(module, "training", self._mode)) for module in modules]
 
     def restore_modes(self, modes):
         """Set each module back to what `modes()` said; layers that were frozen alone stay so."""
         for module, mode in reversed(modes):  # the model itself last: cut off before, it is not in training yet
-            module.training = mode
+            if hasattr(module, "training"):
+                module.training = mode
+            elif module is self.model:
+                self._switch(mode)
 
     def _tell(self, event):
         for callback in self.callbacks:
@@ -637,20 +646,33 @@ class Trainer:
             guesses = self.predict(inputs)
             return get_tensor_value(self.mean_loss(guesses, targets)), guesses, targets
 
-        with no_grad():
+        with no_grad(), self._apart():
             result = self.run_epoch(itertools.starmap(outcome, batches_of(dataloader)), training=False)
         losses = self.history["eval_loss"]
-        if losses and math.isnan(losses[-1]):
+        if losses and math.isnan(losses[-1]) and not self._running:
             losses[-1] = result["loss"]
         return result
 
     # %% 07-c064
+    @contextlib.contextmanager
+    def _apart(self):
+        """While it is open, metrics count apart from the epoch that runs, if one does: a callback may evaluate in it."""
+        scores, metrics = self.scores, self.metrics
+        if self._running:
+            self.metrics = copy.deepcopy(metrics)
+        try:
+            yield
+        finally:
+            if self._running:
+                self.scores, self.metrics = scores, metrics
+
+    # %% 07-c065
     def evaluate(self, dataloader):
         """(loss, accuracy) of `validate_epoch`; the accuracy is NaN where the targets are not classes."""
         result = self.validate_epoch(dataloader)
         return result["loss"], result["accuracy"]
 
-    # %% 07-c066
+    # %% 07-c067
     def train_epoch(self, dataloader, accumulation_steps=1):
         """Train on every batch once; returns an EpochResult, the means over all samples, and adds a row to the history.
 
@@ -669,15 +691,19 @@ class Trainer:
             outcomes = self.accumulate(batches, accumulation_steps)
         else:
             outcomes = ((*self.train_step(inputs, targets), targets) for inputs, targets in batches)
-        if "epoch_so_far" in self._pending:
-            result = self._rest_of_epoch(outcomes, rate)
-        else:
-            result = self.run_epoch(self._counted(outcomes), training=True, rate=rate)
+        self._running = True
+        try:
+            if "epoch_so_far" in self._pending:
+                result = self._rest_of_epoch(outcomes, rate)
+            else:
+                result = self.run_epoch(self._counted(outcomes), training=True, rate=rate)
+        finally:
+            self._running = False
         self._record(result)
         self.epoch, self._sums = self.epoch + 1, None
         return result
 
-    # %% 07-c067
+    # %% 07-c068
     def _open(self, loader):
         """Remember the loader, and give it the position that a checkpoint has for it."""
         self._loader, self._sums, position = loader, None, self._pending.get("loader")
@@ -690,7 +716,7 @@ class Trainer:
                               "load_state_dict; the order of batches is another", stacklevel=3)  # fmt: skip
             del self._pending["loader"]  # only now: one that refuses the position may be followed by the right one
 
-    # %% 07-c068
+    # %% 07-c069
     def _counted(self, outcomes):
         """The same outcomes, without those that were left out; counts batches, and tells whoever waits for epoch or batch.
 
@@ -718,7 +744,7 @@ class Trainer:
         if self._sums["batches"] and not self._sums["samples"]:
             raise ValueError(f"train_epoch: in epoch {self.epoch} no batch has a finite loss, so all were left out")
 
-    # %% 07-c069
+    # %% 07-c070
     def _epoch_state(self):
         """What the epoch that runs has added up, the batch in hand included; None between epochs and at their beginning."""
         if self._sums is None or not self._sums["samples"]:
@@ -728,7 +754,7 @@ class Trainer:
             scores.update(*self._outcome[1:])
         return {**self._sums, "norms": list(self._norms), "scores": scores.state_dict()}
 
-    # %% 07-c070
+    # %% 07-c071
     def _add_first_part(self):
         """Begin with what `_epoch_state` was when a checkpoint cut the epoch, if one did."""
         cut = self._pending.pop("epoch_so_far", None)
@@ -737,7 +763,7 @@ class Trainer:
             self._norms[:0] = cut["norms"]
             self.scores.load_state_dict(cut["scores"])
 
-    # %% 07-c071
+    # %% 07-c072
     def _rest_of_epoch(self, outcomes, rate):
         """Train on what a checkpoint left of an epoch, perhaps nothing; returns the means over all of that epoch."""
         try:
@@ -746,7 +772,7 @@ class Trainer:
             pass  # the checkpoint was made after the last batch
         return EpochResult(self._sums["loss"] / self._sums["samples"], **self.scores.compute())
 
-    # %% 07-c072
+    # %% 07-c073
     def _record(self, result):
         """Add a row for the epoch that was just trained."""
         finite = [norm for norm in self._norms if math.isfinite(norm)]
@@ -756,14 +782,14 @@ class Trainer:
         for name, values in self.history.items():
             values.append(row.get(name, math.nan))
 
-    # %% 07-c073
+    # %% 07-c074
     def _metric_row(self, part, result):
         """The metrics in `result` under the names of the history, `part` being train or val."""
         first = next(iter(named(self.metrics)), "accuracy")
         others = {f"{part}_{name}": value for name, value in result.items() if name != "loss"}
         return {f"{part}_metric": result[first], **others}
 
-    # %% 07-c074
+    # %% 07-c075
     def record_validation(self, result):
         """Put what `validate_epoch` gave into the last row of the history."""
         for name, value in {"val_loss": result["loss"], **self._metric_row("val", result)}.items():
@@ -807,7 +833,7 @@ class Trainer:
         state["history"] = copy.deepcopy(self.history)
         return state
 
-    # %% 07-c096
+    # %% 07-c097
     def load_state_dict(self, state):
         """Go back to what `state_dict` gave. Raises: ValueError for the state of another run; then nothing is changed."""
         self._check_state(state)
@@ -820,7 +846,7 @@ class Trainer:
             self.restore_modes(modes)
             raise
 
-    # %% 07-c097
+    # %% 07-c098
     def _whole_state(self):
         """`state_dict`, and the state of what was lent to the Trainer: early stopping, callbacks that have a `state_dict`,
         and a loader that has a position, with what the epoch has added up until there. What was loaded and nobody has asked
@@ -832,11 +858,11 @@ class Trainer:
         callbacks = [*map(part_state, self._callbacks_with_state()), *self._pending.get("callbacks", ())]
         return {**self.state_dict(), **lent, "callbacks": callbacks}
 
-    # %% 07-c098
+    # %% 07-c099
     def _callbacks_with_state(self):
         return [part for part in self.callbacks if hasattr(part, "state_dict") and hasattr(part, "load_state_dict")]
 
-    # %% 07-c099
+    # %% 07-c100
     def _hand_out(self):
         """Give early stopping and callbacks the states that were loaded for them, callbacks of a class in their order."""
         if self.early_stopping is not None:
@@ -849,7 +875,7 @@ class Trainer:
         if waiting:
             self._pending["callbacks"] = waiting
 
-    # %% 07-c100
+    # %% 07-c101
     def _check_state(self, state):
         names = ("model", "optimizer", "scheduler", "generators", "history", "epoch", "step", "updates", "training_mode")
         missing = [name for name in (*names, "skipped") if name not in state]
@@ -869,7 +895,7 @@ class Trainer:
         if problems:
             raise ValueError("; ".join(problems))
 
-    # %% 07-c101
+    # %% 07-c102
     def _write_state(self, state):
         parameters = self.parameters()
         write_model(self.model, state["model"], parameters)
@@ -885,13 +911,13 @@ class Trainer:
         self._pending["callbacks"] = list(state.get("callbacks", ()))
         self._hand_out()
 
-    # %% 07-c102
+    # %% 07-c103
     def _whole_history(self, saved):
         """A copy of the saved history, with NaN under names that only this Trainer has."""
         rows = len(saved["epoch"])
         return {name: list(saved.get(name, [math.nan] * rows)) for name in dict.fromkeys([*saved, *self.history])}
 
-    # %% 07-c107
+    # %% 07-c108
     def save_checkpoint(self, path):
         """Write the whole run into one file at `path`; folders are made as needed. After a crash there is the old file or
         the new one, never a part.
@@ -906,7 +932,7 @@ class Trainer:
         state = pack(self._whole_state(), "", tensors)
         save_file(path, tensors, {"trainer": 1, "environment": environment(), "state": state})
 
-    # %% 07-c108
+    # %% 07-c109
     def load_checkpoint(self, path):
         """Go on from a file of `save_checkpoint`, bit for bit on the same machine; warns where that cannot be promised.
 
@@ -921,7 +947,7 @@ class Trainer:
             raise ValueError(f"{path} does not fit this Trainer: {error}; nothing was changed") from error
         warn_of_another_machine(path, info["environment"])
 
-    # %% 07-c112
+    # %% 07-c113
     def _begin_fit(self, train, val, epochs, verbose, save_best, checkpoint_path, early_stopping):
         whole("fit: epochs", epochs, 0)
         if early_stopping is not None:
@@ -940,20 +966,20 @@ class Trainer:
         self._progress = Progress(self.epoch + epochs) if verbose else None
         self._before_fit = autograd.enabled, self.modes()
 
-    # %% 07-c113
+    # %% 07-c114
     def _end_fit(self):
         if self._progress is not None:
             self._progress.close()
             self._progress = None
         self._tell("on_fit_end")
 
-    # %% 07-c114
+    # %% 07-c115
     def is_best(self, name):
         """Whether the last entry of `history[name]` is lower than all before it."""
         *earlier, last = self.history[name]
         return last < min((value for value in earlier if not math.isnan(value)), default=math.inf)
 
-    # %% 07-c115
+    # %% 07-c116
     def finish_epoch(self, stop=False):
         """Tell everybody that an epoch is over; returns whether training ends here, by `stop` or by a callback."""
         text = epoch_line(self.history)
@@ -963,7 +989,7 @@ class Trainer:
         self._tell("on_epoch_end")
         return bool(stop or self.stop_training)
 
-    # %% 07-c116
+    # %% 07-c117
     def interrupted(self):
         """After Ctrl-C: put right what it may have cut off half way, and say what there is."""
         autograd.enabled, modes = self._before_fit
@@ -1049,7 +1075,7 @@ class EarlyStopping:
         self.best_loss, self.counter = state["best_loss"], state["counter"]
         self.best_params = copy.deepcopy(state["best_params"])
 
-# %% 07-c086
+# %% 07-c087
 PLAIN = (type(None), bool, int, float, str)
 
 
@@ -1147,7 +1173,7 @@ _THAW = {
     "$generator": _thaw_generator,
 }
 
-# %% 07-c087
+# %% 07-c088
 def pack(value, path, tensors):
     """`value` with every array moved into the dictionary `tensors`, under the path that leads to it."""
     if isinstance(value, np.ndarray | np.generic):
@@ -1174,7 +1200,7 @@ def unpack(value, tensors):
         return {key: unpack(part, tensors) for key, part in value.items()}
     return [unpack(part, tensors) for part in value] if isinstance(value, list) else value
 
-# %% 07-c090
+# %% 07-c091
 def model_state(model):
     """Name -> copy of the array: the model's `state_dict`, and for a model without one its parameters by position."""
     if hasattr(model, "state_dict") and hasattr(model, "load_state_dict"):
@@ -1203,7 +1229,7 @@ def generator_states(model):
     """The states of `generators_of(model)`, plain values."""
     return [freeze(generator.bit_generator.state, {}) for generator in generators_of(model)]
 
-# %% 07-c091
+# %% 07-c092
 def write_model(model, state, parameters):
     """Write what `model_state` gave into the same parameters."""
     if hasattr(model, "state_dict") and hasattr(model, "load_state_dict"):
@@ -1223,7 +1249,7 @@ def write_part(part, saved, parameters):
     else:
         _thaw_object({"$object": saved["class"], "attributes": saved["attributes"]}, part, parameters)
 
-# %% 07-c105
+# %% 07-c106
 def environment():
     """What the last bits of a result depend on, apart from the program."""
     processor = platform.processor() or platform.machine()
@@ -1238,7 +1264,7 @@ def environment():
         "threads": next((number for number in threads if number), str(os.cpu_count())),
     }
 
-# %% 07-c106
+# %% 07-c107
 def warn_of_another_machine(path, there):
     """Warn the caller's caller where `there`, the `environment()` of a checkpoint, is not that of this machine."""
     here = environment()
@@ -1246,7 +1272,7 @@ def warn_of_another_machine(path, there):
     if other:
         warnings.warn(f"{path}: {'; '.join(other)}; the run goes on, but not bit for bit", stacklevel=3)
 
-# %% 07-c111
+# %% 07-c112
 class Progress:
     """What `fit` shows: a bar over the batches, where tqdm is installed and somebody looks, and a line an epoch."""
 
@@ -1276,7 +1302,7 @@ class Progress:
         self.close()
         print(f"epoch {epoch}/{self.last}  {text}")
 
-# %% 07-c123
+# %% 07-c124
 PANELS = {
     "loss": ("train_loss", "val_loss"),
     "metric": ("train_metric", "val_metric"),
@@ -1302,7 +1328,7 @@ def text_plot(title, curves, width=60, height=7):
     legend = "  ".join(f"{mark} {name}" for mark, name in zip("*o+x", points))
     return "\n".join([f"{title}: {legend}", *(f"{label} |{''.join(row)}" for label, row in zip(labels, grid))])
 
-# %% 07-c124
+# %% 07-c125
 def plot_training_curves(history, save_path=None):
     """Draw a history, 2 x 2: loss, metric, learning rate, gradient norm by epoch. Returns the four axes.
 
@@ -1353,7 +1379,7 @@ class LinearWarmup:
     def get_lr(self, epoch):
         return self.schedule.get_lr(epoch) * min((epoch + 1) / self.warmup_epochs, 1.0)
 
-# %% 07-c171
+# %% 07-c172
 class BestCheckpoint:
     """Callback: `trainer.save_checkpoint(path)` whenever `history[monitor]` is better than in all epochs before.
 
@@ -1385,7 +1411,7 @@ def watched_values(trainer, name, who):
         raise ValueError(f"{who}: the history has no {name!r}; it has {', '.join(trainer.history)}")
     return trainer.history[name]
 
-# %% 07-c175
+# %% 07-c176
 class StopEarly:
     """Callback: ends `fit` when `early_stopping`, asked with `history[monitor]`, says so.
 
@@ -1416,7 +1442,7 @@ class StopEarly:
         if self.restore_best and best is not None:
             write_model(trainer.model, best, trainer.parameters())
 
-# %% 07-c176
+# %% 07-c177
 class EpochLog:
     """Callback: a file with a row for each epoch of the history, whole at any time. A subclass says in which form.
 
@@ -1494,7 +1520,7 @@ class PlotAtEnd:
 
             plt.close(axes[0, 0].figure)
 
-# %% 07-c179
+# %% 07-c180
 def as_half(x):
     """`x` rounded to float16, in the type of `x`; what is too large becomes inf. Integers stay as they are."""
     if x.dtype.kind != "f":
@@ -1511,7 +1537,7 @@ def to_half(x, *, scale=1.0):
 
 autograd.rules["to_half"] = lambda g, y, x, scale=1.0: as_half(g * scale)
 
-# %% 07-c180
+# %% 07-c181
 @contextlib.contextmanager
 def in_half(model):
     """While it is open, every Parameter of `model` stands rounded to float16 in its place; gradients go to itself."""
@@ -1542,7 +1568,7 @@ def half_precision(model, inputs, scale=1.0):
             x = to_half(layer(x))
         return to_half(layers[-1](x), scale=scale)
 
-# %% 07-c184
+# %% 07-c185
 class LossScaler:
     """A scale for gradients in float16 that follows them: halved after an overflow, doubled after a while without one.
 
@@ -1571,7 +1597,7 @@ class LossScaler:
             self.scale *= self.growth_factor
             self.good_steps = 0
 
-# %% 07-c188
+# %% 07-c189
 class MixedPrecisionTrainer(Trainer):
     """A Trainer that computes as if in float16, with weights and optimizer in float32, and scales gradients.
 
