@@ -871,7 +871,7 @@ def batches_of(loader):
     if not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
         raise TypeError(f"{loader!r:.60} is not a loader; it must give batches, such as [(inputs, targets)]")
     for batch in loader:
-        if isinstance(batch, np.ndarray | Tensor) or not hasattr(batch, "__len__") or len(batch) != 2:
+        if isinstance(batch, np.ndarray | Tensor | Mapping | str) or not hasattr(batch, "__len__") or len(batch) != 2:
             raise ValueError(f"a batch is a pair (inputs, targets), and the loader gave {kind_of(batch)}; for arrays X "
                              "and y, try [(X, y)]")  # fmt: skip
         yield as_tensor(batch[0]), as_tensor(batch[1])
@@ -1009,6 +1009,14 @@ def set_rate(optimizer, rate):
     if name is None:
         raise TypeError(f"{type(optimizer).__name__} has neither lr nor learning_rate, so a scheduler cannot set it")
     setattr(optimizer, name, rate)
+
+
+def require_common(model, optimizer):
+    """Raise ValueError where the optimizer has parameters, and none of them is the model's: it would train nothing."""
+    moved = {id(p) for group in getattr(optimizer, "param_groups", ()) for p in group["params"]}
+    if moved and hasattr(model, "parameters") and moved.isdisjoint(map(id, model.parameters())):
+        raise ValueError(f"the optimizer, {type(optimizer).__name__}, has none of the parameters of this "
+                         f"{type(model).__name__}; make it anew from model.parameters()")  # fmt: skip
 
 
 def scheduled_rate(scheduler, epoch):
@@ -1503,6 +1511,7 @@ def train_epoch(self, dataloader, accumulation_steps=1):
     Raises: ValueError for a loader without a batch; then no epoch is counted.
     """
     whole("train_epoch: accumulation_steps", accumulation_steps, 1)
+    require_common(self.model, self.optimizer)
     self._open(dataloader)
     rate = scheduled_rate(self.scheduler, self.epoch)
     if self._progress is not None:

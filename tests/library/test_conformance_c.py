@@ -793,6 +793,15 @@ def test_trainer_names_a_limit_that_cannot_be_used(limit):
         Trainer(*parts(), grad_clip_norm=limit)
 
 
+def test_trainer_names_an_optimizer_of_another_model():
+    model, _, loss = parts()
+    trainer = Trainer(model, SGD(Linear(6, 3).parameters()), loss)
+    with pytest.raises(ValueError, match="SGD, has none of the parameters of this Sequential"):
+        trainer.train_epoch(batches(24))
+    trainer.optimizer = SGD([model[0].weight, *Linear(6, 3).parameters()])  # some are enough
+    trainer.train_epoch(batches(24))
+
+
 def test_a_schedule_must_have_get_lr_and_give_a_rate():
     for make in (lambda: LinearWarmup(0.1, 3), lambda: training.SequentialSchedule([StepDecay, StepDecay], [3])):
         with pytest.raises(TypeError, match=r"no get_lr|is the class StepDecay"):
@@ -812,11 +821,12 @@ def test_a_schedule_must_have_get_lr_and_give_a_rate():
         ((X, Y), ValueError, r"ndarray of \(48, 6\)"),
         ([X], ValueError, r"ndarray of \(48, 6\)"),
         ([(X, Y, Y)], ValueError, "a tuple of 3 parts"),
+        ([{"x": X, "y": Y}], ValueError, "a dict of 2 parts"),
         ([1, 2], ValueError, "a int"),
         (None, TypeError, "None is not a loader"),
         (7, TypeError, "7 is not a loader"),
     ],
-    ids=["X", "X of two columns", "(X, y)", "[X]", "triples", "numbers", "None", "a number"],
+    ids=["X", "X of two columns", "(X, y)", "[X]", "triples", "dictionaries", "numbers", "None", "a number"],
 )
 @pytest.mark.parametrize("use", ["train_epoch", "evaluate"])
 def test_what_gives_no_pairs_is_named(use, loader, error, words):

@@ -6,9 +6,9 @@
 __all__ = ['logger', 'EVENTS', 'PLAIN', 'PANELS', 'CosineSchedule', 'StepDecay', 'ExponentialDecay', 'require', 'whole',
            'SequentialSchedule', 'learning_rate_schedule', 'gradient_arrays', 'clip_grad_norm', 'clip_gradients',
            'EpochResult', 'call', 'as_tensor', 'sample_count', 'EmptyLoader', 'kind_of', 'batches_of', 'in_groups',
-           'has_classes', 'are_classes', 'Scores', 'named', 'rate_of', 'set_rate', 'scheduled_rate', 'epoch_line',
-           'several', 'one_of', 'alias', 'Trainer', 'EarlyStopping', 'freeze', 'thaw', 'pack', 'unpack', 'model_state',
-           'part_state', 'generators_of', 'generator_states', 'write_model', 'write_part', 'environment',
+           'has_classes', 'are_classes', 'Scores', 'named', 'rate_of', 'set_rate', 'require_common', 'scheduled_rate',
+           'epoch_line', 'several', 'one_of', 'alias', 'Trainer', 'EarlyStopping', 'freeze', 'thaw', 'pack', 'unpack',
+           'model_state', 'part_state', 'generators_of', 'generator_states', 'write_model', 'write_part', 'environment',
            'warn_of_another_machine', 'Progress', 'text_plot', 'plot_training_curves', 'LinearWarmup', 'BestCheckpoint',
            'watched_values', 'StopEarly', 'EpochLog', 'CSVLogger', 'JSONLinesLogger', 'PlotAtEnd', 'as_half', 'to_half',
            'in_half', 'half_precision', 'LossScaler', 'MixedPrecisionTrainer']
@@ -246,7 +246,7 @@ def batches_of(loader):
     if not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
         raise TypeError(f"{loader!r:.60} is not a loader; it must give batches, such as [(inputs, targets)]")
     for batch in loader:
-        if isinstance(batch, np.ndarray | Tensor) or not hasattr(batch, "__len__") or len(batch) != 2:
+        if isinstance(batch, np.ndarray | Tensor | Mapping | str) or not hasattr(batch, "__len__") or len(batch) != 2:
             raise ValueError(f"a batch is a pair (inputs, targets), and the loader gave {kind_of(batch)}; for arrays X "
                              "and y, try [(X, y)]")  # fmt: skip
         yield as_tensor(batch[0]), as_tensor(batch[1])
@@ -366,6 +366,14 @@ def set_rate(optimizer, rate):
     if name is None:
         raise TypeError(f"{type(optimizer).__name__} has neither lr nor learning_rate, so a scheduler cannot set it")
     setattr(optimizer, name, rate)
+
+
+def require_common(model, optimizer):
+    """Raise ValueError where the optimizer has parameters, and none of them is the model's: it would train nothing."""
+    moved = {id(p) for group in getattr(optimizer, "param_groups", ()) for p in group["params"]}
+    if moved and hasattr(model, "parameters") and moved.isdisjoint(map(id, model.parameters())):
+        raise ValueError(f"the optimizer, {type(optimizer).__name__}, has none of the parameters of this "
+                         f"{type(model).__name__}; make it anew from model.parameters()")  # fmt: skip
 
 
 def scheduled_rate(scheduler, epoch):
@@ -680,6 +688,7 @@ class Trainer:
         Raises: ValueError for a loader without a batch; then no epoch is counted.
         """
         whole("train_epoch: accumulation_steps", accumulation_steps, 1)
+        require_common(self.model, self.optimizer)
         self._open(dataloader)
         rate = scheduled_rate(self.scheduler, self.epoch)
         if self._progress is not None:
