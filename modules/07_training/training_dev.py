@@ -294,6 +294,36 @@ def get_tensor_value(x):
 
 
 # %% [markdown]
+# What can go wrong after an hour should be refused in the first second. Two helpers do that wherever a part or a number
+# is handed in: `require` wants an object that has certain methods, and `whole` a whole number that is large enough.
+
+
+# %%
+#| export
+def require(part, role, *methods):
+    """Raise TypeError that begins with `role` unless `part` is an object that has all `methods`."""
+    if isinstance(part, type):
+        raise TypeError(f"{role} is the class {part.__name__}; give an object of it: {part.__name__}(...)")
+    missing = [name for name in methods if not hasattr(part, name)]
+    if missing:
+        raise TypeError(f"{role} is {part!r:.60}, and that has no {' and no '.join(missing)}")
+
+
+def whole(name, value, least):
+    """`value` as an int. Raises: ValueError that begins with `name` unless it is a whole number, at least `least`."""
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is {value!r:.60}; it must be a whole number, at least {least}")
+    return int(value)
+
+
+# %%
+for refused in (lambda: require(SGD, "optimizer", "step"), lambda: whole("epochs", 2.5, 1)):
+    try:
+        refused()
+    except (TypeError, ValueError) as error:
+        print(error)
+
+# %% [markdown]
 # ## Part 3. Implementation
 #
 # ### Task 07-1. A learning rate that cools down
@@ -426,22 +456,6 @@ class ExponentialDecay:
 
     def get_lr(self, epoch):
         return self.initial_lr * self.gamma**epoch
-
-
-def require(part, role, *methods):
-    """Raise TypeError that begins with `role` unless `part` is an object that has all `methods`."""
-    if isinstance(part, type):
-        raise TypeError(f"{role} is the class {part.__name__}; give an object of it: {part.__name__}(...)")
-    missing = [name for name in methods if not hasattr(part, name)]
-    if missing:
-        raise TypeError(f"{role} is {part!r:.60}, and that has no {' and no '.join(missing)}")
-
-
-def whole(name, value, least):
-    """`value` as an int. Raises: ValueError that begins with `name` unless it is a whole number, at least `least`."""
-    if not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} is {value!r:.60}; it must be a whole number, at least {least}")
-    return int(value)
 
 
 class SequentialSchedule:
@@ -676,11 +690,11 @@ def true_classes(y_true, shape):
     if t.ndim > 1 and t.shape == shape and t.shape[-1] > 1:
         return t.argmax(axis=-1).ravel()
     t = t.ravel()
-    wrong = t < 0
+    strange = t < 0
     if t.dtype.kind == "f":
-        wrong |= t != np.floor(t)
-    if np.count_nonzero(wrong):  # quicker than any(), and this is done for every batch
-        raise ValueError(f"class {t[wrong][0]}: classes are whole numbers from 0 on, or one-hot rows")
+        strange |= t != np.floor(t)
+    if np.count_nonzero(strange):  # quicker than any(), and this is done for every batch
+        raise ValueError(f"class {t[strange][0]}: classes are whole numbers from 0 on, or one-hot rows")
     return t.astype(np.int64, copy=False)
 
 
