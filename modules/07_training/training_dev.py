@@ -294,6 +294,36 @@ def get_tensor_value(x):
 
 
 # %% [markdown]
+# What can go wrong after an hour should be refused in the first second. Two helpers do that wherever a part or a number
+# is handed in: `require` wants an object that has certain methods, and `whole` a whole number that is large enough.
+
+
+# %%
+#| export
+def require(part, role, *methods):
+    """Raise TypeError that begins with `role` unless `part` is an object that has all `methods`."""
+    if isinstance(part, type):
+        raise TypeError(f"{role} is the class {part.__name__}; give an object of it: {part.__name__}(...)")
+    missing = [name for name in methods if not hasattr(part, name)]
+    if missing:
+        raise TypeError(f"{role} is {part!r:.60}, and that has no {' and no '.join(missing)}")
+
+
+def whole(name, value, least):
+    """`value` as an int. Raises: ValueError that begins with `name` unless it is a whole number, at least `least`."""
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is {value!r:.60}; it must be a whole number, at least {least}")
+    return int(value)
+
+
+# %%
+for refused in (lambda: require(SGD, "optimizer", "step"), lambda: whole("epochs", 2.5, 1)):
+    try:
+        refused()
+    except (TypeError, ValueError) as error:
+        print(error)
+
+# %% [markdown]
 # ## Part 3. Implementation
 #
 # ### Task 07-1. A learning rate that cools down
@@ -426,22 +456,6 @@ class ExponentialDecay:
 
     def get_lr(self, epoch):
         return self.initial_lr * self.gamma**epoch
-
-
-def require(part, role, *methods):
-    """Raise TypeError that begins with `role` unless `part` is an object that has all `methods`."""
-    if isinstance(part, type):
-        raise TypeError(f"{role} is the class {part.__name__}; give an object of it: {part.__name__}(...)")
-    missing = [name for name in methods if not hasattr(part, name)]
-    if missing:
-        raise TypeError(f"{role} is {part!r:.60}, and that has no {' and no '.join(missing)}")
-
-
-def whole(name, value, least):
-    """`value` as an int. Raises: ValueError that begins with `name` unless it is a whole number, at least `least`."""
-    if not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} is {value!r:.60}; it must be a whole number, at least {least}")
-    return int(value)
 
 
 class SequentialSchedule:
@@ -676,11 +690,11 @@ def true_classes(y_true, shape):
     if t.ndim > 1 and t.shape == shape and t.shape[-1] > 1:
         return t.argmax(axis=-1).ravel()
     t = t.ravel()
-    wrong = t < 0
+    strange = t < 0
     if t.dtype.kind == "f":
-        wrong |= t != np.floor(t)
-    if np.count_nonzero(wrong):  # quicker than any(), and this is done for every batch
-        raise ValueError(f"class {t[wrong][0]}: classes are whole numbers from 0 on, or one-hot rows")
+        strange |= t != np.floor(t)
+    if np.count_nonzero(strange):  # quicker than any(), and this is done for every batch
+        raise ValueError(f"class {t[strange][0]}: classes are whole numbers from 0 on, or one-hot rows")
     return t.astype(np.int64, copy=False)
 
 
@@ -871,7 +885,7 @@ def batches_of(loader):
     if not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
         raise TypeError(f"{loader!r:.60} is not a loader; it must give batches, such as [(inputs, targets)]")
     for batch in loader:
-        if isinstance(batch, np.ndarray | Tensor) or not hasattr(batch, "__len__") or len(batch) != 2:
+        if isinstance(batch, np.ndarray | Tensor | Mapping | str) or not hasattr(batch, "__len__") or len(batch) != 2:
             raise ValueError(f"a batch is a pair (inputs, targets), and the loader gave {kind_of(batch)}; for arrays X "
                              "and y, try [(X, y)]")  # fmt: skip
         yield as_tensor(batch[0]), as_tensor(batch[1])
@@ -1011,6 +1025,14 @@ def set_rate(optimizer, rate):
     setattr(optimizer, name, rate)
 
 
+def require_common(model, optimizer):
+    """Raise ValueError where the optimizer has parameters, and none of them is the model's: it would train nothing."""
+    moved = {id(p) for group in getattr(optimizer, "param_groups", ()) for p in group["params"]}
+    if moved and hasattr(model, "parameters") and moved.isdisjoint(map(id, model.parameters())):
+        raise ValueError(f"the optimizer, {type(optimizer).__name__}, has none of the parameters of this "
+                         f"{type(model).__name__}; make it anew from model.parameters()")  # fmt: skip
+
+
 def scheduled_rate(scheduler, epoch):
     """What `scheduler` says for `epoch`; None without one. Raises: TypeError where it says nothing."""
     rate = None if scheduler is None else scheduler.get_lr(epoch)
@@ -1121,7 +1143,7 @@ class Trainer:
         self.epoch, self.step, self.updates, self.skipped, self.stop_training = 0, 0, 0, 0, False
         self.history = {name: [] for name in self._history_names()}
         self.scores, self._norms, self._progress, self._loader, self._pending = None, [], None, None, {}
-        self._broken, self._warned, self._batch = None, None, 0
+        self._broken, self._warned, self._batch, self._running, self._mode = None, None, 0, False, True
         self._sums, self._outcome, self._group = None, None, 1  # of the epoch that runs: see `_epoch_state`
 
     def _check_parts(self):
@@ -1216,31 +1238,40 @@ class Trainer:
     @property
     def training_mode(self):
         """Whether the model is being trained. Assigning switches the model, all of it."""
-        return bool(getattr(self.model, "training", True))
+        return bool(getattr(self.model, "training", self._mode))
 
     @training_mode.setter
     def training_mode(self, mode):
         if mode and self.training_mode:
             return  # a layer that was frozen alone, by its own eval(), stays frozen
-        switch, before = getattr(self.model, "train" if mode else "eval", None), self.modes()
+        before = self.modes()
         try:
-            if callable(switch):
-                switch()
-            else:
-                self.model.training = bool(mode)
+            self._switch(bool(mode))
         except BaseException:  # Ctrl-C; a model of which only a half is in training would stay so
             self.restore_modes(before)
             raise
 
+    def _switch(self, mode):
+        """Switch the model by its `train()` or `eval()`, else by its attribute; remember it where there is none."""
+        switch = getattr(self.model, "train" if mode else "eval", None)
+        if callable(switch):
+            switch()
+        else:
+            self.model.training = mode
+        self._mode = mode
+
     def modes(self):
         """Pairs (module, whether it is being trained) of the model and all below it."""
         modules = self.model.modules() if hasattr(self.model, "modules") else [self.model]
-        return [(module, getattr(module, "training", True)) for module in modules]
+        return [(module, getattr(module, "training", self._mode)) for module in modules]
 
     def restore_modes(self, modes):
         """Set each module back to what `modes()` said; layers that were frozen alone stay so."""
         for module, mode in reversed(modes):  # the model itself last: cut off before, it is not in training yet
-            module.training = mode
+            if hasattr(module, "training"):
+                module.training = mode
+            elif module is self.model:
+                self._switch(mode)
 
     def _tell(self, event):
         for callback in self.callbacks:
@@ -1445,12 +1476,28 @@ def validate_epoch(self, dataloader):
         guesses = self.predict(inputs)
         return get_tensor_value(self.mean_loss(guesses, targets)), guesses, targets
 
-    with no_grad():
+    with no_grad(), self._apart():
         result = self.run_epoch(itertools.starmap(outcome, batches_of(dataloader)), training=False)
     losses = self.history["eval_loss"]
-    if losses and math.isnan(losses[-1]):
+    if losses and math.isnan(losses[-1]) and not self._running:
         losses[-1] = result["loss"]
     return result
+
+
+# %%
+#| export
+@add_to(Trainer)
+@contextlib.contextmanager
+def _apart(self):
+    """While it is open, metrics count apart from the epoch that runs, if one does: a callback may evaluate in it."""
+    scores, metrics = self.scores, self.metrics
+    if self._running:
+        self.metrics = copy.deepcopy(metrics)
+    try:
+        yield
+    finally:
+        if self._running:
+            self.scores, self.metrics = scores, metrics
 
 
 # %%
@@ -1478,6 +1525,7 @@ def train_epoch(self, dataloader, accumulation_steps=1):
     Raises: ValueError for a loader without a batch; then no epoch is counted.
     """
     whole("train_epoch: accumulation_steps", accumulation_steps, 1)
+    require_common(self.model, self.optimizer)
     self._open(dataloader)
     rate = scheduled_rate(self.scheduler, self.epoch)
     if self._progress is not None:
@@ -1489,10 +1537,14 @@ def train_epoch(self, dataloader, accumulation_steps=1):
         outcomes = self.accumulate(batches, accumulation_steps)
     else:
         outcomes = ((*self.train_step(inputs, targets), targets) for inputs, targets in batches)
-    if "epoch_so_far" in self._pending:
-        result = self._rest_of_epoch(outcomes, rate)
-    else:
-        result = self.run_epoch(self._counted(outcomes), training=True, rate=rate)
+    self._running = True
+    try:
+        if "epoch_so_far" in self._pending:
+            result = self._rest_of_epoch(outcomes, rate)
+        else:
+            result = self.run_epoch(self._counted(outcomes), training=True, rate=rate)
+    finally:
+        self._running = False
     self._record(result)
     self.epoch, self._sums = self.epoch + 1, None
     return result

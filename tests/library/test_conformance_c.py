@@ -23,7 +23,7 @@ from tinytorch.core import training
 from tinytorch.core.activations import ReLU
 from tinytorch.core.layers import Dropout, Linear, Sequential
 from tinytorch.core.losses import BinaryCrossEntropyLoss, CrossEntropyLoss, MeanSquaredError
-from tinytorch.core.metrics import Accuracy, MeanAbsoluteError
+from tinytorch.core.metrics import Accuracy, ConfusionMatrix, MeanAbsoluteError
 from tinytorch.core.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from tinytorch.core.tensor import Tensor
 from tinytorch.core.training import (
@@ -685,6 +685,43 @@ def test_trainer_switches_a_model_with_train_and_eval():
     assert modes == [True, False]
 
 
+class OwnSwitch:
+    """A model with `train()` and `eval()`, and without an attribute `training`."""
+
+    def __init__(self):
+        self.inside, self.mode, self.seen = Sequential(Linear(6, 3)), "train", []
+
+    def forward(self, x):
+        self.seen.append(self.mode)
+        return self.inside(x)
+
+    def parameters(self):
+        return self.inside.parameters()
+
+    def train(self):
+        self.mode = "train"
+
+    def eval(self):
+        self.mode = "eval"
+
+
+def test_trainer_switches_a_model_that_has_nothing_but_train_and_eval(tmp_path):
+    model = OwnSwitch()
+    trainer = Trainer(model, SGD(model.parameters()), CrossEntropyLoss())
+    trainer.fit(batches(48), batches(48), epochs=2, verbose=False)
+    with pytest.raises(ValueError):
+        trainer.evaluate([(X, Y + 3)])
+    assert model.seen == ["train", "eval", "train", "eval", "eval"] and model.mode == "train" and trainer.training_mode
+    trainer.training_mode = False
+    trainer.save_checkpoint(tmp_path / "c")
+    trainer.evaluate(batches(48))
+    assert model.mode == "eval" and not trainer.training_mode
+    trainer.train_epoch(batches(48))
+    assert model.seen[-1] == "train"
+    trainer.load_checkpoint(tmp_path / "c")
+    assert model.mode == "eval" and not hasattr(model, "training")
+
+
 @pytest.mark.parametrize("form", ["forward", "call", "function"])
 def test_trainer_accepts_any_form_of_loss(form):
     loss = CrossEntropyLoss()
@@ -756,6 +793,15 @@ def test_trainer_names_a_limit_that_cannot_be_used(limit):
         Trainer(*parts(), grad_clip_norm=limit)
 
 
+def test_trainer_names_an_optimizer_of_another_model():
+    model, _, loss = parts()
+    trainer = Trainer(model, SGD(Linear(6, 3).parameters()), loss)
+    with pytest.raises(ValueError, match="SGD, has none of the parameters of this Sequential"):
+        trainer.train_epoch(batches(24))
+    trainer.optimizer = SGD([model[0].weight, *Linear(6, 3).parameters()])  # some are enough
+    trainer.train_epoch(batches(24))
+
+
 def test_a_schedule_must_have_get_lr_and_give_a_rate():
     for make in (lambda: LinearWarmup(0.1, 3), lambda: training.SequentialSchedule([StepDecay, StepDecay], [3])):
         with pytest.raises(TypeError, match=r"no get_lr|is the class StepDecay"):
@@ -775,11 +821,12 @@ def test_a_schedule_must_have_get_lr_and_give_a_rate():
         ((X, Y), ValueError, r"ndarray of \(48, 6\)"),
         ([X], ValueError, r"ndarray of \(48, 6\)"),
         ([(X, Y, Y)], ValueError, "a tuple of 3 parts"),
+        ([{"x": X, "y": Y}], ValueError, "a dict of 2 parts"),
         ([1, 2], ValueError, "a int"),
         (None, TypeError, "None is not a loader"),
         (7, TypeError, "7 is not a loader"),
     ],
-    ids=["X", "X of two columns", "(X, y)", "[X]", "triples", "numbers", "None", "a number"],
+    ids=["X", "X of two columns", "(X, y)", "[X]", "triples", "dictionaries", "numbers", "None", "a number"],
 )
 @pytest.mark.parametrize("use", ["train_epoch", "evaluate"])
 def test_what_gives_no_pairs_is_named(use, loader, error, words):
@@ -1231,6 +1278,19 @@ def test_callbacks_hear_of_everything():
         expected += [("on_epoch_start", first), ("on_batch_end", first + 1), ("on_batch_end", first + 2)]
         expected.append(("on_epoch_end", first + 2))
     assert heard == [*expected, ("on_fit_end", 4)]
+
+
+def test_a_callback_may_evaluate_in_the_middle_of_an_epoch(tmp_path):
+    def run(*callbacks):
+        trainer = classifier(metrics=[Accuracy(), ConfusionMatrix(num_classes=3)], callbacks=callbacks, dropout=0.3)
+        trainer.fit(batches(10), epochs=2, verbose=False)
+        return trainer
+
+    found = []
+    trainer = run(SimpleNamespace(on_batch_end=lambda t: found.append(t.evaluate(batches(48)))))
+    require_same(everything(trainer), everything(run()))
+    assert len(set(found)) == 10, "each batch has moved the weights"
+    assert trainer.metrics[0].compute() == trainer.history["train_accuracy"][-1]
 
 
 def test_a_callback_finds_mode_and_rate_of_the_epoch_that_starts():

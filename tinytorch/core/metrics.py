@@ -45,7 +45,7 @@ def get_tensor_value(x):
         raise TypeError(f"get_tensor_value: expected one number, and {type(x).__name__} has shape {array.shape}")
     return float(array.item())
 
-# %% 07-c044
+# %% 07-c047
 def predicted_classes(y_pred, from_logits=False):
     """The class that each prediction stands for, int64 (N,).
 
@@ -70,11 +70,11 @@ def true_classes(y_true, shape):
     if t.ndim > 1 and t.shape == shape and t.shape[-1] > 1:
         return t.argmax(axis=-1).ravel()
     t = t.ravel()
-    wrong = t < 0
+    strange = t < 0
     if t.dtype.kind == "f":
-        wrong |= t != np.floor(t)
-    if np.count_nonzero(wrong):  # quicker than any(), and this is done for every batch
-        raise ValueError(f"class {t[wrong][0]}: classes are whole numbers from 0 on, or one-hot rows")
+        strange |= t != np.floor(t)
+    if np.count_nonzero(strange):  # quicker than any(), and this is done for every batch
+        raise ValueError(f"class {t[strange][0]}: classes are whole numbers from 0 on, or one-hot rows")
     return t.astype(np.int64, copy=False)
 
 
@@ -216,7 +216,7 @@ class ConfusionMatrix(Metric):
     def value(self, counts):
         return counts
 
-# %% 07-c166
+# %% 07-c170
 class ClassRatio(ConfusionMatrix):
     """A ratio of counts for each class: with two classes that of class 1, with more the mean over all that occur."""
 
