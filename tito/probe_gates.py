@@ -90,7 +90,7 @@ def same_twice(it, seeds=SEEDS):
 
 
 def same_as_tests(it, seed=0):
-    """With one task missing, the probes that fail are those of tasks whose tests fail, so that both say the same."""
+    """With one task missing, the probes that fail are those of the tasks whose tests fail, so that marks agree."""
     blanks = {nb.grade_id(cell): cell["source"] for cell in it.blank["cells"] if nb.is_solution(cell)}
     graded = it.bench.probes.tasks
     for broken, failing in it.found.get("matrix", {}).items():
