@@ -782,7 +782,16 @@ test_unit_rows()
 # Keep the futures in the deque `waiting`. For each number submit its call. As soon as more than `ahead` are waiting,
 # hand out the oldest result. When the numbers have run out, some are still waiting.
 #
-# What stands around your lines ends the thread whatever happens, also when the caller stops in the middle.
+# What stands around your lines ends the thread whatever happens, also when the caller stops in the middle. How far
+# ahead it is, the tests see by what has been taken from here:
+
+
+# %%
+def counted(numbers, taken):
+    """The same numbers; the list `taken` gets each of them when somebody takes it."""
+    for n in numbers:
+        taken.append(n)
+        yield n
 
 
 # %% nbgrader={"grade_id": "08-7", "solution": true}
@@ -807,13 +816,6 @@ def prefetched(make, numbers, ahead):
 
 
 # %% nbgrader={"grade_id": "08-7-test", "points": 5}
-def counted(numbers, taken):
-    """The same numbers; the list `taken` gets each of them when somebody takes it."""
-    for n in numbers:
-        taken.append(n)
-        yield n
-
-
 def test_unit_prefetched():
     squares = [result for result in prefetched(lambda n: n * n, range(6), 2)]
     check_close(squares, [0, 1, 4, 9, 16, 25], "all results in order")

@@ -260,7 +260,7 @@ class DataLoader:
         end = samples - samples % self.batch_size if self.drop_last else samples
         return [order[first : first + self.batch_size] for first in range(0, end, self.batch_size)]
 
-    # %% 08-c057
+    # %% 08-c058
     def load(self, rows, seed, k):
         """Batch number `k` of those in `rows`: read, transformed, as Tensors."""
         arrays = read(self.dataset, rows[k])
@@ -271,25 +271,25 @@ class DataLoader:
         tensors = tuple(part if isinstance(part, Tensor) else Tensor(part) for part in parts)
         return tensors if isinstance(arrays, tuple | list) else tensors[0]
 
-    # %% 08-c058
+    # %% 08-c059
     def fetched(self, rows, start):
         """The batches with these row numbers, and `self.seed`, from number `start` on: when asked for, or ahead."""
         make, numbers = functools.partial(self.load, rows, self.seed), range(start, len(rows))
         return prefetched(make, numbers, self.prefetch) if self.prefetch else map(make, numbers)
 
-    # %% 08-c059
+    # %% 08-c060
     def _shape(self):
         """What decides how the data are cut into batches."""
         names = ("batch_size", "shuffle", "drop_last")
         return {"samples": len(self.dataset), **{name: getattr(self, name) for name in names}}
 
-    # %% 08-c060
+    # %% 08-c061
     def state_dict(self):
         """Where in the data the loader is: plain values. Between epochs the position is 0 and there is no seed."""
         own = None if self.rng is None else self.rng.bit_generator.state
         return {"position": self.position, "seed": self.seed, "rng": own, **self._shape()}
 
-    # %% 08-c061
+    # %% 08-c062
     def load_state_dict(self, state):
         """Go on where `state` was taken: the next iteration gives the rest of that epoch.
 
