@@ -78,6 +78,8 @@ def probe_09_1(tt, rng):
     yield "settings by their place", by_place, {"size": size, "kernel": kernel, "stride": stride, "padding": padding}
     given = {"size": kernel, "kernel": kernel + 2}
     yield "whether a place is left where the kernel does not fit", bool(output_size(kernel, kernel + 2) > 0), given
+    given = {"size": kernel, "kernel": kernel + 1, "stride": stride}
+    yield "the same with a stride", bool(output_size(kernel, kernel + 1, stride) > 0), given
 
 
 def probe_09_2(tt, rng):
