@@ -1386,8 +1386,8 @@ test_unit_train_step_clipped()
 # lazy, so each outcome is computed in whatever mode the model is in *when you ask for it*.
 #
 # 1. Before the first outcome, switch the model to the mode that was asked for (`self.training_mode`), and give the
-#    optimizer the `rate` of this epoch, if there is one (`set_rate`, above). Set after the epoch, as in many a loop, the
-#    first epoch would run at whatever rate the optimizer was born with, and each other one at that of the one before.
+#    optimizer the `rate` of this epoch, if there is one (`set_rate`, above). Set after the epoch, as in many a loop,
+#    the first one would run at whatever rate the optimizer was born with, and each other at that of the one before.
 # 2. Sum loss times number of samples, and the number of samples. `scores.update`, given predictions and targets, does
 #    the same for the metrics.
 # 3. Bring back the modes of before, whatever happens on the way: an evaluation that fails must not leave a network
