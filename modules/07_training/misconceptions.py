@@ -345,6 +345,34 @@ WRONG = [
         ),
     ),
     dict(
+        task="07-3",
+        mistake="the model is called itself, past predict",
+        body=(
+            "self.optimizer.zero_grad()\n"
+            "predictions = self.model(inputs)\n"
+            "loss = self.loss(predictions, targets)\n"
+            "loss.backward()\n"
+            "if self.clip():\n"
+            "    self.optimizer.step()\n"
+            "    self.updates += 1\n"
+            "return get_tensor_value(loss), predictions"
+        ),
+    ),
+    dict(
+        task="07-3",
+        mistake="the loss function is called itself, past loss",
+        body=(
+            "self.optimizer.zero_grad()\n"
+            "predictions = self.predict(inputs)\n"
+            "loss = self.loss_fn(predictions, targets)\n"
+            "loss.backward()\n"
+            "if self.clip():\n"
+            "    self.optimizer.step()\n"
+            "    self.updates += 1\n"
+            "return get_tensor_value(loss), predictions"
+        ),
+    ),
+    dict(
         task="07-4",
         mistake="the mean of the batch means is reported",
         body=(
@@ -620,6 +648,25 @@ WRONG = [
         ),
     ),
     dict(
+        task="07-4",
+        mistake="all layers are switched by train(), also one that was frozen alone; training_mode leaves it",
+        body=(
+            "total, samples = 0.0, 0\n"
+            "self.model.train(training)\n"
+            "if rate is not None:\n"
+            "    set_rate(self.optimizer, rate)\n"
+            "try:\n"
+            "    for loss, predictions, targets in outcomes:\n"
+            "        count = sample_count(targets)\n"
+            "        total += loss * count\n"
+            "        samples += count\n"
+            "        scores.update(predictions, targets)\n"
+            "finally:\n"
+            "    self.restore_modes(before)\n"
+            "return EpochResult(total / samples, **scores.compute())"
+        ),
+    ),
+    dict(
         task="07-5",
         mistake="the gradients of all batches count the same, however many samples they have",
         body=(
@@ -679,7 +726,7 @@ WRONG = [
     ),
     dict(
         task="07-5",
-        mistake="the gradients are added and never divided",
+        mistake="the gradients are added and never divided, or only under a new name",
         body=(
             "self.optimizer.zero_grad()\n"
             "samples = 0\n"
@@ -905,6 +952,46 @@ WRONG = [
             "    g /= samples\n"
             "if self.clip():\n"
             "    self.optimizer.step()"
+        ),
+    ),
+    dict(
+        task="07-5",
+        mistake="the model is called itself, past predict",
+        body=(
+            "self.optimizer.zero_grad()\n"
+            "samples = 0\n"
+            "for inputs, targets in group:\n"
+            "    predictions = self.model(inputs)\n"
+            "    loss = self.loss(predictions, targets)\n"
+            "    count = sample_count(targets)\n"
+            "    (loss * count).backward()\n"
+            "    samples += count\n"
+            "    yield get_tensor_value(loss), predictions, targets\n"
+            "for g in gradient_arrays(self.parameters()):\n"
+            "    g /= samples\n"
+            "if self.clip():\n"
+            "    self.optimizer.step()\n"
+            "    self.updates += 1"
+        ),
+    ),
+    dict(
+        task="07-5",
+        mistake="the loss function is called itself, past loss",
+        body=(
+            "self.optimizer.zero_grad()\n"
+            "samples = 0\n"
+            "for inputs, targets in group:\n"
+            "    predictions = self.predict(inputs)\n"
+            "    loss = self.loss_fn(predictions, targets)\n"
+            "    count = sample_count(targets)\n"
+            "    (loss * count).backward()\n"
+            "    samples += count\n"
+            "    yield get_tensor_value(loss), predictions, targets\n"
+            "for g in gradient_arrays(self.parameters()):\n"
+            "    g /= samples\n"
+            "if self.clip():\n"
+            "    self.optimizer.step()\n"
+            "    self.updates += 1"
         ),
     ),
     dict(

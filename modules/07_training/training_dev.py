@@ -1105,7 +1105,8 @@ class Trainer:
     grad_clip_norm: limit for `clip_grad_norm`; `math.inf` measures the norm and never clips. A step whose norm is not
         finite is left out and counted in `skipped`. Without a limit no norm is measured.
     callbacks: objects with any of the methods on_fit_start, on_epoch_start, on_batch_end, on_epoch_end, on_fit_end,
-        called with the Trainer. One that sets `trainer.stop_training = True` ends `fit` after the epoch.
+        called with the Trainer. One that sets `trainer.stop_training = True` ends `fit` after the epoch; of those with
+        `state_dict` and `load_state_dict` checkpoints hold the state.
     nonfinite: what to do where a loss is nan or inf. "warn": say in which epoch and batch, once an epoch, and go on as
         if nothing had happened. "skip": leave out the step, and this loss from the epoch's means. "raise": a
         FloatingPointError before the step. "skip" and "raise" measure the norm, and catch gradients as well.
@@ -1296,6 +1297,17 @@ def weights_of(trainer):
     return np.concatenate([p.data.ravel() for p in trainer.model.parameters()])
 
 
+def altered():
+    """`one_unit` with a `predict` that gives twice and a `loss` that gives three times what it should.
+
+    A Trainer that computes in half precision has a `predict` of its own, too; whoever goes past it computes otherwise.
+    """
+    trainer = one_unit()
+    predict, loss = trainer.predict, trainer.loss
+    trainer.predict, trainer.loss = lambda x: predict(x) * 2, lambda p, t: loss(p, t) * 3
+    return trainer
+
+
 # %% [markdown]
 # ### Task 07-3. One step
 #
@@ -1305,6 +1317,9 @@ def weights_of(trainer):
 #
 # Each arrow is a "must be before". Clipping after the step limits nothing. A step before `backward` has no gradients,
 # or the old ones. Forgetting between `backward` and the step throws away what was just computed.
+#
+# Predictions and loss come from `self.predict` and `self.loss`: these know what a Trainer accepts, and `loss` remembers
+# where a loss was broken, for `clip`.
 #
 # Three promises more. The loss that is returned is the one *before* the update, as a float: `get_tensor_value` makes
 # one of a Tensor, and a float does not keep the graph alive. The gradients stay on the parameters, for whoever wants to
@@ -1344,6 +1359,7 @@ def test_unit_train_step():
     check_close(weights_of(trainer), [0.4, 1.4], "the weights after a step of 0.1 * 6")
     check_close(trainer.train_step(x, t)[0], 3.24, "the loss in the second step, (0.4 + 1.4) squared")
     check_close(trainer.updates, 2, "the number of updates")
+    check_close(altered().train_step(x, t)[0], 108.0, "predictions come from self.predict, and the loss from self.loss")
 
 
 def test_unit_train_step_clipped():
@@ -1370,9 +1386,9 @@ test_unit_train_step_clipped()
 # the loss is a float, already computed over the batch, and by the time you hold it the step is done. The iterator is
 # lazy, so each outcome is computed in whatever mode the model is in *when you ask for it*.
 #
-# 1. Before the first outcome, switch the model to the mode that was asked for, and give the optimizer the `rate` of
-#    this epoch, if there is one (`set_rate`, above). Set after the epoch, as in many a loop, the first epoch would run
-#    at whatever rate the optimizer was born with, and each of the others at that of the one before.
+# 1. Before the first outcome, switch the model to the mode that was asked for (`self.training_mode`), and give the
+#    optimizer the `rate` of this epoch, if there is one (`set_rate`, above). Set after the epoch, as in many a loop,
+#    the first one would run at whatever rate the optimizer was born with, and each other at that of the one before.
 # 2. Sum loss times number of samples, and the number of samples. `scores.update`, given predictions and targets, does
 #    the same for the metrics.
 # 3. Bring back the modes of before, whatever happens on the way: an evaluation that fails must not leave a network
@@ -1419,34 +1435,40 @@ def two_classes():
     return Trainer(model, SGD(model.parameters(), lr=0.1), CrossEntropyLoss())
 
 
+def modes_of(trainer):
+    return [module.training for module in trainer.model.modules()]
+
+
 def two_batches(trainer, seen, broken=False):
-    """Outcomes of three samples and of one; `seen` gets the mode and the rate with which each was computed."""
+    """Outcomes of three samples and of one; `seen` gets the modes and the rate with which each was computed."""
     for loss, scores, classes in ((1.0, [[2.0, 0.0]] * 3, [0, 0, 1]), (5.0, [[0.0, 2.0]], [1])):
-        seen.append((trainer.training_mode, trainer.optimizer.lr))
+        seen.append((modes_of(trainer), trainer.optimizer.lr))
         if broken and len(seen) == 2:
             raise ZeroDivisionError
         yield loss, Tensor(scores), np.array(classes)
-
-
-def modes_of(trainer):
-    return [module.training for module in trainer.model.modules()]
 
 
 def test_unit_run_epoch():
     trainer, seen = two_classes(), []
     result = trainer.run_epoch(two_batches(trainer, seen), training=False)
     modes, rates = zip(*seen)
-    check_equal(modes, (False, False), "while the outcomes are computed the model is in the mode asked for")
+    check_equal(modes, ([False] * 3,) * 2, "while the outcomes are computed the model is in the mode asked for")
     check_close(rates, [0.1, 0.1], "without a rate the optimizer keeps its own")
     check_equal(modes_of(trainer), [True, True, False], "afterwards each layer has its mode of before")
     check_close(float(result), 2.0, "the mean loss over four samples, (3 * 1 + 1 * 5) / 4")
     check_close(result["accuracy"], 0.75, "the accuracy over four samples")
-    trainer.model.eval()
+
+
+def test_unit_run_epoch_trains():
+    trainer, seen = two_classes(), []
     trainer.run_epoch(two_batches(trainer, seen), training=True, rate=0.3)
-    modes, rates = zip(*seen[2:])
-    check_equal(modes, (True, True), "training happens in training mode")
+    modes, rates = zip(*seen)
     check_close(trainer.optimizer.lr, 0.3, "after the epoch the optimizer has the rate of the epoch")
     check_close(rates, [0.3, 0.3], "it has it from the first outcome on")
+    check_equal(modes, ([True, True, False],) * 2, "in training a layer that was frozen alone stays frozen")
+    trainer.model.eval()
+    trainer.run_epoch(two_batches(trainer, seen), training=True)
+    check_equal([modes for modes, rate in seen[2:]], [[True] * 3] * 2, "training happens in training mode")
     check_equal(modes_of(trainer), [False, False, False], "and a model that was in use is in use again")
 
 
@@ -1458,6 +1480,7 @@ def test_unit_run_epoch_broken():
 
 
 test_unit_run_epoch()
+test_unit_run_epoch_trains()
 test_unit_run_epoch_broken()
 
 # %% [markdown]
@@ -1771,6 +1794,11 @@ def test_unit_accumulate():
     check_close(after_accumulating(sized_batches(2, 2, 2), 2)[2], 2, "a group that is left over gets its update")
 
 
+def test_unit_accumulate_by_its_parts():
+    losses = [loss for loss, predictions, targets in altered().accumulate([(Tensor([[1.0, 1.0]]), Tensor([[0.0]]))], 2)]
+    check_close(losses, [108.0], "predictions come from self.predict, and losses from self.loss")
+
+
 def test_unit_accumulate_clipped():
     batches = sized_batches(2, 2, seed=1)
     weights, _, _ = after_accumulating(batches, 2, grad_clip_norm=0.5)
@@ -1778,6 +1806,7 @@ def test_unit_accumulate_clipped():
 
 
 test_unit_accumulate()
+test_unit_accumulate_by_its_parts()
 test_unit_accumulate_clipped()
 
 # %% [markdown]
@@ -3117,8 +3146,10 @@ def test_module():
     test_unit_train_step()
     test_unit_train_step_clipped()
     test_unit_run_epoch()
+    test_unit_run_epoch_trains()
     test_unit_run_epoch_broken()
     test_unit_accumulate()
+    test_unit_accumulate_by_its_parts()
     test_unit_accumulate_clipped()
     test_unit_early_stopping()
     test_unit_early_stopping_keeps_the_best()

@@ -432,7 +432,8 @@ class Trainer:
     grad_clip_norm: limit for `clip_grad_norm`; `math.inf` measures the norm and never clips. A step whose norm is not
         finite is left out and counted in `skipped`. Without a limit no norm is measured.
     callbacks: objects with any of the methods on_fit_start, on_epoch_start, on_batch_end, on_epoch_end, on_fit_end,
-        called with the Trainer. One that sets `trainer.stop_training = True` ends `fit` after the epoch.
+        called with the Trainer. One that sets `trainer.stop_training = True` ends `fit` after the epoch; of those with
+        `state_dict` and `load_state_dict` checkpoints hold the state.
     nonfinite: what to do where a loss is nan or inf. "warn": say in which epoch and batch, once an epoch, and go on as
         if nothing had happened. "skip": leave out the step, and this loss from the epoch's means. "raise": a
         FloatingPointError before the step. "skip" and "raise" measure the norm, and catch gradients as well.
