@@ -21,6 +21,14 @@ class Hostile:
     expected: tuple = (ONLY_THE_FIRST,)
     below: str = ""  # code that follows the function in the same cell, and so runs when the module is imported
 
+    @property
+    def may_run_long(self):
+        return any(status == "timeout" for status, *_ in self.expected)
+
+    @property
+    def student(self):
+        return f"{'s' if self.may_run_long else 'd'}-{self.name}"
+
 
 def attempt(expression, setup=""):
     """A body that tells when it got through: by an exception, whose text stands in the feedback. Else it is wrong."""

@@ -454,6 +454,24 @@ def test_with_nbgrader_too_each_is_only_its_own_loss(teacher, papers):
     assert "cell 01-2-test was stopped after 1 s" in found["dora"]["remarks"]
 
 
+def test_nbgraders_own_commands_work_on_what_grading_leaves(teacher, papers):
+    """Feedback is made from the graded notebook and the gradebook; the formgrader lists what waits for a person."""
+    from nbgrader.apps.api import NbGraderAPI
+    from nbgrader.coursedir import CourseDirectory
+
+    teacher.receive("ada.ipynb", papers.with_source("01-q1", "Because 2 * 2 = 4.", papers.wrong("01-2")))
+    teacher.grade()
+    command = [sys.executable, "-m", "nbgrader", "generate_feedback", "01_double"]
+    done = subprocess.run(command, cwd=teacher.folder, env=teacher.environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    page = (teacher.folder / "feedback" / "ada" / "01_double" / "double.html").read_text()
+    assert "Score: 5.0 / 15.0" in page and "0 of 5" in page and "this is what comes out when" in page
+    coursedir = CourseDirectory(root=str(teacher.folder), db_url=f"sqlite:///{teacher.folder}/gradebook.db")
+    (found,) = NbGraderAPI(coursedir).get_submissions("01_double")
+    assert (found["student"], found["autograded"], found["score"]) == ("ada", True, 5.0)
+    assert (found["needs_manual_grade"], found["max_score"], found["submitted"]) == (True, 15.0, True)
+
+
 # --- ended in the middle ---
 
 

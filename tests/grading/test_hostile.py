@@ -29,7 +29,7 @@ from tito.grading.classroom import Classroom
 from tito.grading.marking import How, mark
 
 pytestmark = pytest.mark.slow
-SECONDS, MEMORY = 1, 640 << 20
+MEMORY = 640 << 20
 NOBODY = 65534
 INNER = "TITO_TEST_AS_USER"  # set in the process that runs these tests as an ordinary user
 CANARY = "canary-6f1d"
@@ -71,18 +71,21 @@ def graded(level, released, folder, hostiles, jobs):
             "PLACES": ["/tmp", "/dev/shm", "/work", "/var/tmp", "/package", ".", "..", "/dev", "/"],
         }
         honest = papers.with_source("01-1", "#| export\ndef double(x):\n    HONESTWORK = 1\n    return np.add(x, x)\n")
-        hand_in(room, module, "a-honest", honest)
-        for one in hostiles:
-            answer = papers.with_body("01-1", "return 2 * np.asarray(x)")
-            hand_in(room, module, f"h-{one.name}", papers.with_source("01-2", hostile.source(one, facts), answer))
-        hand_in(room, module, "z-honest", papers.right)
-        how = How(seconds=SECONDS, memory=MEMORY, isolation=level.level)
-        said = []
-        with room.locked():
-            running = mark(room, course, module, jobs=jobs, how=how, say=said.append)
-            found = {marks.student: marks for marks, _ in running}
+        quick, slow = [one for one in hostiles if not one.may_run_long], [one for one in hostiles if one.may_run_long]
+        found, said = {}, []
+        # what has to end by itself gets time for a machine that is busy with other things, the rest is cut off
+        for first, these, last, seconds in (("a-honest", quick, "h-honest", 20), ("i-honest", slow, "z-honest", 1)):
+            hand_in(room, module, first, honest)
+            for one in these:
+                answer = papers.with_body("01-1", "return 2 * np.asarray(x)")
+                hand_in(room, module, one.student, papers.with_source("01-2", hostile.source(one, facts), answer))
+            hand_in(room, module, last, papers.right)
+            how = How(seconds=seconds, memory=MEMORY, isolation=level.level)
+            with room.locked():
+                running = mark(room, course, module, jobs=jobs, how=how, say=said.append)
+                found.update({marks.student: marks for marks, _ in running})
     patch.undo()
-    assert said == [f"isolation: {level.level}"]
+    assert said == 2 * [f"isolation: {level.level}"]
     return Batch(room, found, connections, level.level, folder / "temporary")
 
 
@@ -138,7 +141,7 @@ def complain_about(hostiles, batch):
 
 def about(one, batch):
     """It gained nothing, ended in the right status, and nothing that it may have got hold of came out."""
-    marks = batch.found[f"h-{one.name}"]
+    marks = batch.found[one.student]
     came = marks.status, marks.points["01-1"], marks.points["01-2"]
     text = json.dumps(marks.as_json(), ensure_ascii=False)
     if came not in one.expected:
@@ -154,7 +157,7 @@ def about(one, batch):
 
 
 def about_honest_work(batch):
-    for student in ("a-honest", "z-honest"):
+    for student in ("a-honest", "h-honest", "i-honest", "z-honest"):
         marks = batch.found[student]
         if (marks.status, marks.points) != ("graded", {"01-1": 5, "01-2": 5}):
             yield student, marks

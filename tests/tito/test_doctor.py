@@ -1,6 +1,7 @@
 """`tito doctor` in healthy and broken places."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def test_it_proves_how_submissions_can_be_isolated_here_and_says_what_would_be_b
     """Without bubblewrap and without unshare, which are hidden by a PATH that has neither."""
     if shutil.which("bwrap"):
         text = finding(student.json("doctor"), "isolation", "ok")["text"]
-        assert text.startswith("bwrap, for grading; all 15 attempts")
+        assert re.match(r"bwrap, for grading; all \d\d attempts to get out of it failed", text)
     for name in ("sh", "git", "chmod", "rm"):
         (tmp_path / name).symlink_to(shutil.which(name))
     answer = student.json("doctor", PATH=f"{Path(sys.executable).parent}:{tmp_path}")

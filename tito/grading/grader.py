@@ -40,11 +40,13 @@ class Setting:
     """What all submissions of one run share.
 
     package: folder with `tinytorch` in which the lower modules are built. seed: of the probes, the same for a class.
+    memory: bytes for a process inside. hidden: folders that must not be seen there, besides those of the course.
     """
 
-    def __init__(self, course, released, package, seed, memory=probing.MEMORY):
+    def __init__(self, course, released, package, seed, memory=probing.MEMORY, hidden=()):
         self.course, self.released, self.module, self.seed = course, released, released.module, seed
-        self.memory, self.reference, self.reach, self.goals = memory, None, None, {}
+        self.memory, self.hidden = memory, hidden
+        self.reference, self.reach, self.goals = None, None, {}
         self.complete = nb.compile_module(self.module)
         self.bench = Bench(course, self.module, package, self.complete)
         self.probes, self.tasks = self.bench.probes, list(released.points)
@@ -72,7 +74,7 @@ class Setting:
 
     @cached_property
     def view(self):
-        return View.of(self.bench.trusted.package, self.course.root, *self.course.reference_roots)
+        return View.of(self.bench.trusted.package, self.course.root, *self.course.reference_roots, *self.hidden)
 
     def sandbox(self, level):
         """A warm process of this level, with the lower modules and what the tests import loaded."""

@@ -106,7 +106,7 @@ def _isolated(room, course, released, folder, how, jobs, say):
     from tito.grading.grader import Isolated, Setting
 
     package = room.overlay(course, released.module, folder / "overlay")
-    setting = Setting(course, released, package, new_seed(), how.memory)
+    setting = Setting(course, released, package, new_seed(), how.memory, hidden=[room.root])
     setting.run_reference()
     level, proofs = sandbox.choose(setting.view, setting.secrets, how.unsafe, how.isolation)
     say(sandbox.words(level, proofs))

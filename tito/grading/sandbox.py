@@ -28,6 +28,7 @@ from tito.grading.warm import ENVIRONMENT, INSIDE, Died, Warm
 DISK = 64 << 20  # bytes that a submission may write in all
 NOBODY = "65534"
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", "/nix/store")
+PYTHON = ("bin", "lib", "lib64", "share", "pyvenv.cfg")  # of an environment; its folder may hold a person's work too
 SCRIPTS = (INSIDE, INSIDE.with_name("guards.py"), INSIDE.with_name("worker.py"))
 ATTEMPTS = Path(__file__).with_name("attempts.py")
 
@@ -50,8 +51,9 @@ class View:
         import numpy
 
         packages = str(Path(numpy.__file__).resolve().parents[1])
-        interpreter = dict.fromkeys(os.path.realpath(folder) for folder in (sys.base_prefix, sys.prefix))
-        visible = [path for path in (*SYSTEM, *interpreter) if os.path.exists(path)]
+        prefixes = dict.fromkeys(os.path.realpath(folder) for folder in (sys.base_prefix, sys.prefix))
+        python = [os.path.join(prefix, name) for prefix in prefixes for name in PYTHON]
+        visible = [path for path in dict.fromkeys((*SYSTEM, *python)) if os.path.exists(path)]
         paths = () if _is_below_any(packages, visible) else (packages,)
         visible = [*visible, *paths]
         folders = {*map(str, roots), *(os.path.join(folder, name) for folder in _package_folders() for name in _OURS)}
