@@ -77,7 +77,7 @@ def test_a_killed_worker_loses_no_submission(cluster, teacher, papers):
         psutil.wait_procs([psutil.Process(running.pid)], timeout=0.05)
     _end(workers[0])
     text, errors = running.communicate(timeout=300)
-    assert running.returncode == 0, errors
+    assert running.returncode == 0, text + errors
     assert {facts["status"] for facts in json.loads(text)["students"]} == {"graded"}, text[:3000]
     assert in_the_book(teacher) == expected
     assert workers[1].poll() is None

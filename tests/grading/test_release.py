@@ -71,7 +71,11 @@ def test_a_changed_module_is_updated_and_its_submissions_graded_again(tiny, pape
     text = tiny("release", "01", "--to", "room").flat
     assert "updated 01_double (1 graded submissions will be graded again by: tito grade run 01)" in text
     answer = tiny.json("grade", "run", "01", "--course", "room")
-    assert (answer["ran"], answer["students"][0]["points"]) == (1, {"01-1": 0, "01-2": 5})
+    facts = answer["students"][0]
+    assert (answer["ran"], facts["points"]) == (
+        1,
+        {"01-1": 5, "01-2": 5},
+    )  # marks are the probes', whatever a test says
 
 
 @pytest.mark.slow
