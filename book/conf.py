@@ -1,11 +1,12 @@
 """Sphinx's configuration. `tito book build` may pass the tags `student`, without solutions, and `short`, for tests."""
 
-import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+
+from tito.book import fetch_scripts  # noqa: E402
 
 project = "tinytorch"
 author = "The tinytorch authors"
@@ -23,8 +24,7 @@ include_patterns = ["*.md", "modules/*/*_dev.py", "generated/milestones/*.md", "
 # what the book's own extension is told
 book_short = tags.has("short")  # noqa: F821  # measurements are not run, milestones train little
 book_solutions = not tags.has("student")  # noqa: F821
-book_scripts = os.environ.get("TITO_BOOK_SCRIPTS", str(HERE / "_build" / "npm"))
-book_cache = os.environ.get("TITO_BOOK_CACHE", str(HERE / "_build" / "cache"))
+book_cache = str(HERE / "_build" / "cache")
 
 # cells are run once and kept; one that raises ends the build
 nb_execution_mode = "cache"
@@ -41,7 +41,7 @@ python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 
 # everything a page needs comes from its own host
-html_static_path = ["static", str(Path(book_scripts) / "served")]
+html_static_path = ["static", str(fetch_scripts(HERE))]
 templates_path = ["templates"]
 html_css_files = ["book.css"]
 html_js_files = ["book.js"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import filelock
 
+from tito.course import Course
 from tito.errors import TitoError, WorkplaceError
 
 SERVED = {  # package -> its files that pages load
@@ -50,11 +51,12 @@ def build(course, student=False, short=False, to=None):
     require_sphinx()
     name = "-".join(["html", *["student"] * student, *["short"] * short])
     out = Path(to).resolve() if to else book / "_build" / name
-    scripts = fetch_scripts(book)
+    fetch_scripts(book)
     tags = [f"--tag={tag}" for tag, wanted in (("student", student), ("short", short)) if wanted]
     line = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", f"--jobs={jobs(short)}", *tags]
     line += ["-d", str(book / "_build" / f"doctrees-{name}"), str(book), str(out)]
-    environment = {**os.environ, **quiet_kernels(book), "TITO_BOOK_SCRIPTS": str(scripts)}
+    kept = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # plots are part of the pages
+    environment = {**kept, **quiet_kernels(book)}
     done = subprocess.run(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         raise TitoError(f"the book was not built:\n{done.stdout.strip()}", "mend that, then: tito book build")
@@ -80,19 +82,22 @@ def quiet_kernels(book):
     profile.parent.mkdir(parents=True, exist_ok=True)
     profile.write_text("c.IPKernelApp.log_level = 40\n", encoding="utf-8")
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**threads, "IPYTHONDIR": str(profile.parent.parent), "JUPYTER_PREFER_ENV_PATH": "1", "MPLBACKEND": "agg"}
+    return {**threads, "IPYTHONDIR": str(profile.parent.parent), "JUPYTER_PREFER_ENV_PATH": "1"}
 
 
 # --- what pages need in a browser ------------------------------------------------------------------------------------
 
 
 def fetch_scripts(book):
-    """A folder whose `served/` has MathJax and mermaid; npm fetches the versions that `package.json` names."""
-    folder = book / "_build" / "npm"
-    for name, patterns in SERVED.items():
-        package = fetch(book, name)
-        if not (folder / "served" / name).is_dir():
-            serve(package, patterns, folder / "served" / name)
+    """A folder of MathJax and mermaid as pages load them; npm fetches the versions that `package.json` names."""
+    packages = {name: fetch(book, name) for name in SERVED}
+    folder = book / "_build" / "npm" / "-".join(["served", *(package.name for package in packages.values())])
+    with filelock.FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+                for name, package in packages.items():
+                    serve(package, SERVED[name], Path(place) / "served" / name)
+                os.replace(Path(place) / "served", folder)
     return folder
 
 
@@ -111,6 +116,13 @@ def fetch(book, name):
         if not folder.is_dir():  # somebody else may have been first
             unpack(npm, wanted, folder)
     return folder
+
+
+def fetch_all(book):
+    """Fetch every package that `package.json` names, so that nothing is fetched later."""
+    manifest = json.loads((book / "package.json").read_text(encoding="utf-8"))
+    for name in (*manifest["dependencies"], *manifest["devDependencies"]):
+        fetch(book, name)
 
 
 def unpack(npm, wanted, folder):
@@ -134,3 +146,7 @@ def serve(package, patterns, destination):
                 name = name.removeprefix(prefix)
             (destination / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, destination / name)
+
+
+if __name__ == "__main__":
+    fetch_all(source(Course.find(Path(__file__).parent)))

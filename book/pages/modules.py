@@ -4,17 +4,21 @@ import os
 import tomllib
 
 import nbformat
+from docutils import nodes
+from sphinx.util import logging
 
 from book.pages.course import BOOK, course, fingerprint, library_below, link_to, page_of
 from tito import notebook as nb
 from tito.errors import CourseError
 
+log = logging.getLogger(__name__)
 LINK, FIGURES = BOOK / "modules", BOOK / "figures.toml"
 
 
 def setup(app):
     app.connect("config-inited", use_module_files, priority=100)  # before myst-nb looks for the formats it is to read
     app.connect("source-read", note_library)
+    app.connect("doctree-read", require_plots)
 
 
 def use_module_files(app, config):
@@ -52,6 +56,14 @@ def read(text, short):
     insert_figures(module, complete)
     complete["metadata"]["source_map"] = nb.lines_of_cells(module, complete)
     return nbformat.from_dict(complete)
+
+
+def require_plots(app, doctree):
+    """Warn of a cell that ran and should have drawn something, and did not."""
+    for cell in doctree.findall(lambda node: node.get("nb_element") == "cell_code" if hasattr(node, "get") else False):
+        skipped = "skip-execution" in cell["cell_metadata"].get("tags", [])
+        if "plt.show(" in cell.astext() and not skipped and not any(cell.findall(nodes.image)):
+            log.warning("a cell with plt.show() has no plot", location=cell, type="book", subtype="plot")
 
 
 def figures():

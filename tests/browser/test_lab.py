@@ -4,75 +4,22 @@ Screenshots go into the folder named by TITO_SCREENSHOTS, else into the test's o
 """
 
 import csv
-import re
 
 from tests.chromium import outside, shoot
 from tests.conftest import ROOT, TINY, Tito
-from tito import notebook as nb
+from tests.lab import (
+    code_cell,
+    hand_in_an_answer,
+    open_answer,
+    open_notebook,
+    run_all,
+    run_cell,
+    saved,
+    solution_of,
+    type_into,
+    wheel_to,
+)
 from tito.course import Course
-from tito.variants import solved
-
-
-def open_notebook(page, url):
-    page.goto(url)
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    idle = re.compile(r"Python 3 \(ipykernel\) \| Idle")  # the notebook's own sign says idle before there is a kernel
-    page.locator("#jp-main-statusbar", has_text=idle).wait_for()
-
-
-def run_all(page):
-    page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
-    page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
-
-
-def wheel_to(page, output):
-    """Turn the wheel as a person would: Lab draws only the cells that are in view."""
-    page.mouse.move(700, 500)
-    page.mouse.wheel(0, -1_000_000)
-    for _ in range(200):
-        page.wait_for_timeout(100)
-        box = output.bounding_box()
-        if box and box["height"] and box["y"] > 100 and box["y"] + min(box["height"], 700) < 860:
-            return
-        page.mouse.wheel(0, 250)
-    raise AssertionError(f"never came into view: {output.text_content()}")
-
-
-def type_into(page, cell, text):
-    """Replace what stands in a cell, as by typing or pasting."""
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Control+a")
-    page.keyboard.insert_text(text)
-
-
-def run_cell(page, cell):
-    """Shift+Enter, and wait until the kernel has answered."""
-    before = cell.locator(".jp-InputPrompt").first.text_content()
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Shift+Enter")
-    page.wait_for_function(
-        "([cell, before]) => /^\\[\\d+\\]:$/.test(cell.textContent) && cell.textContent != before",
-        arg=[cell.locator(".jp-InputPrompt").first.element_handle(), before],
-    )
-
-
-def saved(page, path):
-    """What a file holds after Control+S, which makes it or writes it anew."""
-    before = path.stat().st_mtime_ns if path.exists() else None
-    page.keyboard.press("Control+s")
-    for _ in range(300):
-        if path.exists() and path.stat().st_mtime_ns != before:
-            return path.read_text()
-        page.wait_for_timeout(100)
-    raise AssertionError(f"{path} was not saved")
-
-
-def solution_of(module, task):
-    return next(cell["source"] for cell in nb.compile_module(module)["cells"] if nb.grade_id(cell) == task)
-
-
-def code_cell(page, text):
-    return page.locator(".jp-Notebook .jp-CodeCell", has_text=text).first
 
 
 def test_a_student_runs_module_01_reads_what_is_missing_and_solves_a_task(tmp_path, page, lab):
@@ -138,26 +85,15 @@ def validate(page):
 
 def test_an_instructor_marks_an_answer_in_formgrader_and_exports_it(tmp_path, page, lab):
     teacher = Tito(tmp_path, TINY)
-    teacher("release", "01", "--to", "class")
-    module = Course(TINY).modules[0]
-    complete = nb.compile_module(module)
-    paper = solved(nb.strip(complete), complete)
-    answer = next(cell for cell in paper["cells"] if nb.grade_id(cell) == "01-q1")
-    answer["source"] = answer["source"].replace(nb.ANSWER, "Because two times two is four.")
-    (tmp_path / "inbox").mkdir()
-    (tmp_path / "inbox" / "ada.ipynb").write_bytes(nb.to_json(paper))
-    teacher("grade", "run", "01", "--course", "class", "--from", "inbox")
+    module = hand_in_an_answer(teacher)
     assert marks(teacher)["01-q1"] == ""
 
     running = lab(teacher, "--course", "class")
     page.goto(running.url)
     page.locator("td", has_text=module.slug).wait_for()
     shoot(page, tmp_path, "formgrader")
-    submission = f"/formgrader/gradebook/{module.slug}/{module.name}"
-    page.goto(f"http://127.0.0.1:{running.port}{submission}")
-    page.locator("td a", has_text="Submission #1").click()
-    page.get_by_text("Because two times two is four.").wait_for()
-    page.wait_for_load_state("networkidle")  # it asks for the marks so far, and then listens to what is typed
+    open_answer(page, running, module)
+    page.wait_for_function("() => window.MathJax?.isReady")  # from the same server
     shoot(page, tmp_path, "formgrader-answer")
     points = page.locator("input.score").last
     points.fill("4")
