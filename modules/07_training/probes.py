@@ -426,11 +426,13 @@ def line_of(trainer):
 
 def probe_07_8(tt, rng):
     """Fits of lines: with and without validation, stopped early, ended by a callback, saved, and called again."""
-    x, start, slope = rng.uniform(-1.0, 1.0, size=(6, 1)), rng.uniform(-0.2, 0.2, size=2), rng.uniform(2.0, 3.0)
+    x = rng.permutation(np.linspace(-1.0, 1.0, 6) + rng.uniform(-0.1, 0.1, size=6)).reshape(6, 1)
+    start, slope = rng.uniform(-0.1, 0.1, size=2), rng.uniform(2.0, 3.0)
     given = {"x": x, "slope": slope, "line at the start": start, "rate": 0.1}
     training = tt.core.training
-    rising, like, falling = (
-        [(tt.Tensor(part), tt.Tensor(a * part + 1.0)) for part in (x[:4], x[4:])] for a in (slope, slope - 0.5, -slope)
+    rising, like, opposite = (
+        [(tt.Tensor(part), tt.Tensor(a * part + b)) for part in (x[:4], x[4:])]
+        for a, b in ((slope, 1.0), (slope - 0.5, 1.0), (-slope, -1.0))
     )
 
     trainer = line_trainer(tt, start)
@@ -456,7 +458,7 @@ def probe_07_8(tt, rng):
     yield "the line with two batches to an update", line_of(trainer), given
 
     trainer, stop = line_trainer(tt, start), training.EarlyStopping(patience=2)
-    history = trainer.fit(rising, falling, epochs=6, verbose=False, early_stopping=stop)
+    history = trainer.fit(rising, opposite, epochs=6, verbose=False, early_stopping=stop)
     yield "epochs until validation stops it", np.array(history["epoch"]), given
     yield "the best validation loss", stop.best_loss, given
     kept = stop.get_best_params()
@@ -469,7 +471,7 @@ def probe_07_8(tt, rng):
     yield "epochs until a callback ends it", np.array(history["epoch"]), given
 
     with tempfile.TemporaryDirectory() as folder:
-        for name, val in (("without validation", None), ("with a validation loss that rises", falling)):
+        for name, val in (("without validation", None), ("with a validation loss that rises", opposite)):
             path, stop, resumed = os.path.join(folder, name), training.EarlyStopping(), training.EarlyStopping()
             options = dict(save_best=True, checkpoint_path=path, early_stopping=stop)
             line_trainer(tt, start).fit(rising, val, epochs=2, verbose=False, **options)
