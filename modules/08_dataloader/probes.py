@@ -271,7 +271,7 @@ def probe_08_8(tt, rng):
     tt.manual_seed(seeds[0])
     for word in ("first", "second"):
         yield f"the {word} epoch in order", arrays(epoch(plain)), given
-    yield "a number that the default generator draws afterwards", tt.default_generator.random(), {"seed": seeds[0]}
+    yield "numbers that the default generator draws afterwards", tt.default_generator.random(5), {"seed": seeds[0]}
     loader = shuffling(seeds[1])
     given = {**given, "shuffle": True, "seed of rng": seeds[1]}
     for word in ("first", "second"):
