@@ -175,6 +175,20 @@ def probe_07_3(tt, rng):
     yield "losses of four steps on classes", np.array(losses), given
     yield "the weight after four steps on classes", weight_of(trainer), given
 
+    trainer = altered(linear_trainer(tt, weight))
+    loss, predictions = trainer.train_step(tt.Tensor(x), tt.Tensor(t))
+    given = {"weight": weight, "inputs": x, "targets": t, "predict gives": "twice as much", "loss gives": "three times"}
+    yield "the loss, with a predict and a loss of its own", loss, given
+    yield "the predictions, with a predict and a loss of its own", numbers(predictions), given
+    yield "the gradient, with a predict and a loss of its own", gradient_of(trainer), given
+
+
+def altered(trainer):
+    """The Trainer with a `predict` and a `loss` of its own, as one that computes in half precision has them."""
+    predict, loss = trainer.predict, trainer.loss
+    trainer.predict, trainer.loss = (lambda x: predict(x) * 2), (lambda p, t: loss(p, t) * 3)
+    return trainer
+
 
 def frozen_dropout(tt, training):
     """A Trainer of two layers, of which the dropout is in the other mode than the rest."""
@@ -221,6 +235,12 @@ def probe_07_4(tt, rng):
             yield f"the accuracy, {word}", result["accuracy"], given
             yield f"the modes of the layers on the way, {word}", seen, given
             yield f"the modes of the layers afterwards, {word}", modes_of(trainer), given
+
+    for training in (False, True):
+        trainer, seen = frozen_dropout(tt, training), []  # in this mode already: the other layer is left as it is
+        trainer.run_epoch(outcomes(tt, trainer, losses, scores, classes, seen), training=training)
+        word = "training" if training else "in use"
+        yield f"the modes of the layers on the way, in that mode before, {word}", seen, {"training": training}
 
     trainer = frozen_dropout(tt, True)
     failing = outcomes(tt, trainer, losses, scores, classes, [], broken_at=1)
@@ -279,6 +299,12 @@ def probe_07_5(tt, rng):
     trainer = linear_trainer(tt, wide, momentum=0.9, loss=loss)
     accumulated(trainer, classes, 2)
     yield "the weight after five batches of classes", weight_of(trainer), {"weight": wide, "accumulation_steps": 2}
+    trainer = altered(linear_trainer(tt, weight))
+    done = accumulated(trainer, cases[0][3], 2)
+    given = {"weight": weight, "predict gives": "twice as much", "loss gives": "three times"}
+    yield "the losses, with a predict and a loss of its own", np.array([loss for loss, _, _ in done]), given
+    yield "the predictions, with a predict and a loss of its own", [p for _, p, _ in done], given
+    yield "the weight, with a predict and a loss of its own", weight_of(trainer), given
     trainer = linear_trainer(tt, weight, grad_clip_norm=1.0)
     broken = [(np.full((1, 2), math.inf), np.zeros((1, 1))), *cases[0][3]]
     accumulated(trainer, broken, 1)
