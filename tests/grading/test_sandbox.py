@@ -146,15 +146,20 @@ def test_an_installed_reference_is_hidden(view, tmp_path):
     for name in ("tinytorch/core", "tito/_course/modules/02_square", "other"):
         (site / name).mkdir(parents=True)
         (site / name / "answer.py").write_text("answer = 42\n")
-    hidden = tuple(str(site / name) for name in ("tinytorch", "tito"))
-    wide = View(view.package, (*view.visible, str(tmp_path / "env")), (*view.hidden, *hidden))
+    (site / "tito" / "env").mkdir()
+    (site / "tito" / "env" / "answer.py").write_text("what is needed may lie below what is hidden")
+    hidden = tuple(str(site / name) for name in ("tinytorch", "tito", "tito/_course", "tito/_course/modules"))
+    shown = (str(tmp_path / "env"), str(site / "tito" / "env"))
+    wide = View(view.package, (*view.visible, *shown), (*view.hidden, *hidden))
     read, look = wide.readable()
     assert str(site / "other") in read and str(site) in look
-    assert not any(path.startswith(hidden) for path in read)
+    assert [path for path in read if path.startswith(hidden)] == [shown[1]]
     for level in ISOLATED:
         secrets = [site / "tinytorch/core/answer.py", site / "tito/_course/modules/02_square/answer.py"]
-        assert sandbox.prove(level, wide, secrets).holds
-        assert sandbox.prove(level, wide, [*secrets, site / "other" / "answer.py"]).escapes == ["read the reference"]
+        proof = sandbox.prove(level, wide, secrets)
+        assert proof.holds, proof.reason
+        for name in ("other", "tito/env"):
+            assert sandbox.prove(level, wide, [*secrets, site / name / "answer.py"]).escapes == ["read the reference"]
 
 
 def test_the_view_hides_the_packages_of_this_environment_and_shows_numpy(view):

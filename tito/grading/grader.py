@@ -334,7 +334,7 @@ def _how_it_ended(answer):
         "flood": "it sent more results than it could have",
         "disk": "it filled the disk and was ended",
     }
-    return _ENDED.get(ended, "crashed"), words[ended]
+    return _ENDED.get(ended, "crashed"), words.get(ended, ended)
 
 
 def forged(frames, tasks, setting, ended):

@@ -50,22 +50,24 @@ class View:
         """The view for a package of lower modules. roots: folders of which nothing may be seen, wherever they are."""
         import numpy
 
-        packages = str(Path(numpy.__file__).resolve().parents[1])
-        prefixes = dict.fromkeys(os.path.realpath(folder) for folder in (sys.base_prefix, sys.prefix))
-        python = [os.path.join(prefix, name) for prefix in prefixes for name in PYTHON]
-        visible = [path for path in dict.fromkeys((*SYSTEM, *python)) if os.path.exists(path)]
-        paths = () if _is_below_any(packages, visible) else (packages,)
-        visible = [*visible, *paths]
         folders = {*map(str, roots), *(os.path.join(folder, name) for folder in _package_folders() for name in _OURS)}
-        real = sorted({os.path.realpath(folder) for folder in folders if os.path.exists(folder)})
-        hidden = tuple(folder for folder in real if _is_below_any(folder, visible))
+        secret = sorted({os.path.realpath(folder) for folder in folders if os.path.exists(folder)})
+        visible = [path for path in SYSTEM if os.path.exists(path)]
+        for prefix in dict.fromkeys(os.path.realpath(folder) for folder in (sys.base_prefix, sys.prefix)):
+            for path in (os.path.join(prefix, name) for name in PYTHON):
+                if os.path.exists(path) and (not _is_below_any(path, visible) or _is_below_any(path, secret)):
+                    visible.append(path)
+        packages = str(Path(numpy.__file__).resolve().parents[1])
+        paths = () if _is_below_any(packages, visible) else (packages,)
+        visible += paths
+        hidden = tuple(folder for folder in secret if _is_below_any(folder, visible))
         return cls(Path(package), tuple(visible), hidden, paths)
 
     def readable(self):
         """`(paths to read, folders to list)` that leave out what is hidden."""
         read, look = [], []
-        for path in self.visible:
-            _leave_out(os.path.realpath(path), self.hidden, read, look)
+        for path in map(os.path.realpath, self.visible):
+            _leave_out(path, [secret for secret in self.hidden if _is_below(secret, path)], read, look)
         return read, look
 
 
@@ -94,7 +96,7 @@ def _is_below(path, folder):
 def _leave_out(path, hidden, read, look):
     if _is_below_any(path, hidden):
         return
-    if not any(_is_below(secret, path) for secret in hidden):
+    if not any(_is_below(folder, path) for folder in hidden):
         read.append(path)
         return
     look.append(path)
@@ -165,6 +167,8 @@ class Bubblewrap(Sandbox):
         yield from _bind(self.package, "/package")
         for script in SCRIPTS:
             yield from _bind(script, f"/inside/{script.name}")
+        for path in filter(os.path.isdir, self.view.hidden):  # last, for places below it may have to be made
+            yield from ("--remount-ro", path)
 
 
 def _bind(path, place):
@@ -172,7 +176,7 @@ def _bind(path, place):
 
 
 def _cover(path):
-    return ["--tmpfs", path, "--remount-ro", path] if os.path.isdir(path) else _bind(os.devnull, path)
+    return ["--tmpfs", path] if os.path.isdir(path) else _bind(os.devnull, path)
 
 
 def _pairs(option, values):
