@@ -59,6 +59,7 @@ def probe_08_2(tt, rng):
         yield f"a batch of {name}", [numbers(part) for part in batch], given
         yield f"whether a batch of {name} is a tuple", isinstance(batch, tuple), given
         yield f"the kind of the targets of {name}", numbers(batch[1]).dtype.kind, given
+        yield f"whether parts of a batch of {name} are Tensors", [isinstance(p, tt.Tensor) for p in batch], given
     yield "a batch of single arrays", numbers(collate([a for a in wide])), {"samples": wide}
     yield "a batch of numbers", numbers(collate([float(a) for a in x[:, 0]])), {"samples": x[:, 0]}
     (left, right), z = collate([((a, int(b)), tt.Tensor(a[0])) for a, b in zip(wide, many)])
@@ -239,12 +240,17 @@ def probe_08_7(tt, rng):
 
 
 class Watched(list):
-    """Counts how often a sample was read."""
+    """Counts how often a sample was read, and knows by which threads."""
 
     reads = 0
 
+    def __init__(self, samples):
+        super().__init__(samples)
+        self.threads = set()
+
     def __getitem__(self, index):
         self.reads += 1
+        self.threads.add(threading.get_ident())
         return super().__getitem__(index)
 
 
@@ -304,3 +310,20 @@ def probe_08_8(tt, rng):
     yield "samples read for the first batch of two", watched.reads, {"batch_size": 2}
     batches.close()
     yield "the epoch after one that was left early", arrays(epoch(loader)), {"batch_size": 2}
+
+    loader = shuffling(seeds[1])
+    batches = iter(loader)
+    for _ in range(stop):
+        next(batches)
+    again = shuffling(seeds[2])
+    again.load_state_dict(loader.state_dict())
+    going_on = iter(again)
+    given = {"stopped after": stop, "gone on for": 1}
+    yield "the next batch, gone on with elsewhere", arrays([next(going_on)]), given
+    yield "the position then", again.state_dict()["position"], given
+    going_on.close()
+    yield "batches of an epoch after one that was gone on with and left", len(epoch(again)), given
+
+    watched = Watched(samples)
+    yield "an epoch with a batch ahead", arrays(epoch(make(watched, 2, prefetch=1))), {"prefetch": 1}
+    yield "whether the caller reads samples then", threading.get_ident() in watched.threads, {"prefetch": 1}
