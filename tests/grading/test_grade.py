@@ -363,7 +363,7 @@ def _made(folder):
 
 def test_empty_inbox_and_no_submissions(teacher):
     assert "is empty" in teacher("grade", "run", "01", "--from", teacher.inbox, code=2).flat
-    assert "is not a folder" in teacher("grade", "run", "01", "--from", "nowhere", code=2).flat
+    assert "nowhere does not exist" in teacher("grade", "run", "01", "--from", "nowhere", code=2).flat
     text = teacher("grade", "run", "01", code=2).flat
     assert "no submissions of 01_double" in text and "--from FOLDER_OF_SUBMISSIONS" in text
 

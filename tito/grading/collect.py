@@ -118,7 +118,7 @@ def _unpack(path, folder):
     return folder
 
 
-def _look(released, path, choosy):
+def _look(released, path, choosy=False):
     """What a file or folder is, and the notebook in it as bytes. choosy: without a cell of the module it is ignored."""
     try:
         person, data, why = _read(released, path)

@@ -46,7 +46,10 @@ def known_people(room):
 
 
 def remember(room, people):
-    """Add these to what is known."""
-    known = {**known_people(room), **{person.student: person for person in people if person.system}}
+    """Add those whom a system knows to what is known of them."""
+    new = {person.student: person for person in people if person.system}
+    if not new:
+        return
+    known = {**known_people(room), **new}
     text = json.dumps({s: asdict(p) for s, p in sorted(known.items())}, indent=1, ensure_ascii=False)
     write_atomically(room.private / "people.json", (text + "\n").encode())
