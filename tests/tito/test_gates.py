@@ -91,7 +91,8 @@ DEFECTS = {
     ),
     "slow": (
         "def test_unit_double():",
-        "import time\n\nend = time.process_time() + 2.1\nwhile time.process_time() < end:\n    pass\n\n\ndef test_unit_double():",
+        "import time\n\nend = time.process_time() + 2.1\nwhile time.process_time() < end:\n    pass\n\n\n"
+        "def test_unit_double():",
         "its tests take",
     ),
 }
