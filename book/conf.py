@@ -31,7 +31,7 @@ nb_execution_mode = "cache"
 nb_execution_cache_path = str(Path(book_cache) / "cells")
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
-nb_execution_timeout = 300
+nb_execution_timeout = 600
 nb_merge_streams = True
 
 myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
@@ -52,7 +52,7 @@ mathjax_path = "mathjax/tex-svg-full.js"
 mathjax3_config = {"options": {"enableMenu": False}}
 mermaid_use_local = "mermaid/mermaid.esm.min.mjs"
 mermaid_height = "auto"
-d3_use_local = "no"
+mermaid_fullscreen = False
 
 html_theme = "sphinx_book_theme"
 html_theme_options = {

@@ -95,7 +95,7 @@ def story(milestone, facts):
     yield ""
     yield f"All seeds together took {facts['seconds']:.1f} s on the machine that built this book."
     yield ""
-    yield f"![What the run of {settings['year']} draws: {settings['title']}]({milestone.slug}.png)"
+    yield f"![{settings.get('picture', settings['title'])}]({milestone.slug}.png)"
     yield ""
     if settings.get("question"):
         yield "## A question"
@@ -111,7 +111,7 @@ def story(milestone, facts):
     yield f"tito milestone run {milestone.label}"
     yield "```"
     yield ""
-    yield "This is the program:"
+    yield "## The program"
     yield ""
     yield "```{literalinclude} " + os.path.relpath(milestone.folder / "run.py", BOOK / "generated" / "milestones")
     yield ":language: python"

@@ -18,7 +18,7 @@ LINK, FIGURES = BOOK / "modules", BOOK / "figures.toml"
 def setup(app):
     app.connect("config-inited", use_module_files, priority=100)  # before myst-nb looks for the formats it is to read
     app.connect("source-read", note_library)
-    app.connect("doctree-read", require_plots)
+    app.connect("doctree-read", look_at_plots)
 
 
 def use_module_files(app, config):
@@ -58,12 +58,19 @@ def read(text, short):
     return nbformat.from_dict(complete)
 
 
-def require_plots(app, doctree):
-    """Warn of a cell that ran and should have drawn something, and did not."""
-    for cell in doctree.findall(lambda node: node.get("nb_element") == "cell_code" if hasattr(node, "get") else False):
+def look_at_plots(app, doctree):
+    """Say what a plot is to those who do not see it; warn of a cell that ran, should have drawn one, and did not."""
+    for cell in doctree.findall(is_code_cell):
+        plots = list(cell.findall(nodes.image))
+        for plot in plots:
+            plot["alt"] = "The plot that the code above draws"
         skipped = "skip-execution" in cell["cell_metadata"].get("tags", [])
-        if "plt.show(" in cell.astext() and not skipped and not any(cell.findall(nodes.image)):
+        if "plt.show(" in cell.astext() and not skipped and not plots:
             log.warning("a cell with plt.show() has no plot", location=cell, type="book", subtype="plot")
+
+
+def is_code_cell(node):
+    return isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
 
 
 def figures():

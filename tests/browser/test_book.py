@@ -35,8 +35,9 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.getbasetemp().parent / "book"  # of all workers of this run
     with filelock.FileLock(f"{folder}.lock"):
         if not folder.exists():
-            made = build(COURSE, short=True, to=folder)
+            made = build(COURSE, short=True, to=folder.with_name("book-unfinished"))
             assert made.pages > len(COURSE.modules) + len(COURSE.milestones)
+            made.folder.rename(folder)
     return folder
 
 
@@ -250,3 +251,24 @@ def test_the_students_view_has_no_solution(site, tmp_path):
     assert page.count("NotImplementedError") >= len(module.tasks) and "Solution of task" not in page
     with_solutions = (site / module_page(module)).read_text(encoding="utf-8")
     assert page.count("NotImplementedError") == with_solutions.count("NotImplementedError")
+
+
+def test_a_cell_that_raises_ends_the_build(site, tmp_path):
+    """On a copy of the course, which takes the milestones as the build of `site` left them."""
+    module = COURSE.modules[0]
+    for name in ("book", "milestones", "modules", "tinytorch"):
+        shutil.copytree(
+            ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("_build", "generated", "__pycache__")
+        )
+    for name in ("settings.ini", "CONTRIBUTING.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for part in ("npm", "cache/milestones"):
+        shutil.copytree(ROOT / "book" / "_build" / part, tmp_path / "book" / "_build" / part)
+    with open(tmp_path / module.source.relative_to(ROOT), "a", encoding="utf-8") as file:
+        file.write("\n# %%\n1 / 0\n")
+    only = f"include_patterns=index.md,modules/{module.slug}/*_dev.py"
+    command = [sys.executable, "-m", "sphinx", "--quiet", "--tag=short", "-D", only]
+    command += [str(tmp_path / "book"), str(tmp_path / "html")]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode and "ZeroDivisionError" in ended.stdout + ended.stderr
+    assert not (tmp_path / "html" / module_page(module)).exists()

@@ -1,6 +1,8 @@
 """The percent file that JupyterLab keeps beside a notebook: one work in two forms, of which the notebook counts."""
 
 import json
+import os
+import urllib.error
 
 import pytest
 
@@ -61,6 +63,9 @@ def test_two_that_differ_are_refused_and_a_reset_leaves_one(student, paired):
     assert "double.ipynb and double.py were both worked on and differ in 01-1" in said
     inside("module", "reset", "01-1", "--yes")
     assert (student.work / TEXT).exists(), "it is more than a copy"
+    os.utime(student.work / TEXT, (1e9, 1e9))
+    with pytest.raises(urllib.error.HTTPError, match="400"):  # the Lab does not choose either
+        paired.read()
     (student.work / TEXT).unlink()
     paired.save(solved_in(paired.read()))
     inside("module", "reset", "01-1", "--yes")
