@@ -1160,7 +1160,7 @@ print(f"ratio at batch 1: {seconds['one by one'][0] / seconds['at once'][0]:.1f}
 
 # %% tags=["measure"]
 file = os.path.join(folder.name, "many.npy")
-np.save(file, np.zeros((50_000, 28, 28), dtype=np.uint8))
+np.save(file, np.zeros((20_000, 28, 28), dtype=np.uint8))
 ways = {
     "float32": (lambda: np.load(file).astype(np.float32) / 255, None),
     "bytes": (lambda: np.load(file), Normalize(0, 255)),

@@ -1534,9 +1534,9 @@ show(list(seen.values()), [f"{name}: {width_of(s)}" for name, s in seen.items()]
 
 # %% [markdown]
 # Without stride and dilation each layer adds two pixels. With a stride the later layers take longer steps, and with
-# growing dilations the field grows exponentially while the maps stay large. Where windows overlap more, more ways lead
-# through a pixel, and it is darker: without stride and dilation that is the middle. Optional task 09-9 makes a formula
-# of this.
+# growing dilations the field grows exponentially while the maps stay large. The last two pictures are the same: a step
+# of 2 below is a gap of 2 above. Where windows overlap more, more ways lead through a pixel, and it is darker: without
+# stride and dilation that is the middle. Optional task 09-9 makes a formula of this.
 #
 # ### Where the time of a convolution goes
 #
