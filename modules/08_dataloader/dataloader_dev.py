@@ -1149,6 +1149,17 @@ for name, times in seconds.items():
 print(f"ratio at batch 1: {seconds['one by one'][0] / seconds['at once'][0]:.1f},",
       f"at batch 256: {seconds['one by one'][-1] / seconds['at once'][-1]:.1f}")  # fmt: skip
 
+# %% tags=["measure"]
+import matplotlib.pyplot as plt
+
+fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+for name, times in seconds.items():
+    ax.loglog(sizes, np.array(times) * 1e6, marker="o", label=name)
+ax.set(xlabel="samples in the batch", ylabel="microseconds to read it", xticks=sizes, xticklabels=sizes)
+ax.minorticks_off()
+ax.legend()
+plt.show()
+
 # %% [markdown]
 # Each *further* sample costs a few Python calls one by one, and only a copy of its bytes at once, so the ratio grows
 # with the batch. That is why `DataLoader` asks a dataset for `batch` first, and why transforms here work on batches.
@@ -1258,6 +1269,7 @@ readers = {
     "gathers": lambda n: at_once[np.arange(n, n + 256)],
 }
 print(f"{'':8} {'r':>6} {'t':>6} {'r + t':>6} {'max':>6}   measured with 0, 1, 4 ahead, in ms")
+bounds, measured = [], []
 for name, make in readers.items():
     runs = [
         lambda make=make: seconds_a_step(make, train=no_training),
@@ -1265,9 +1277,22 @@ for name, make in readers.items():
         *(lambda make=make, ahead=ahead: seconds_a_step(make, ahead) for ahead in (0, 1, 4)),
     ]
     r, t, *found = fastest(runs) * 1e3
+    bounds.append((r + t, max(r, t)))
+    measured.append(found)
     print(f"{name:8} {r:6.2f} {t:6.2f} {r + t:6.2f} {max(r, t):6.2f}  ", "  ".join(f"{ms:6.2f}" for ms in found))
 busy = f", and {os.getloadavg()[0]:.1f} programs wanted one in the last minute" if hasattr(os, "getloadavg") else ""
 print(f"processors: {os.cpu_count()}{busy}")
+
+# %% tags=["measure"]
+places = np.arange(len(readers))
+fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+for ahead, place, times in zip((0, 1, 4), (-0.25, 0, 0.25), np.transpose(measured)):
+    ax.bar(places + place, times, width=0.22, label=f"{ahead} ahead")
+for style, name, levels in zip(("-", ":"), ("r + t", "max(r, t)"), np.transpose(bounds)):
+    ax.hlines(levels, places - 0.4, places + 0.4, color="black", linestyle=style, label=name)
+ax.set(ylabel="milliseconds a step", xticks=places, xticklabels=readers)
+fig.legend(loc="outside right upper", fontsize=8)
+plt.show()
 
 # %% [markdown]
 # Most of the waiting is hidden, on any machine. Unpacking is hidden only if a second processor is free to do it: with

@@ -1232,13 +1232,23 @@ for title, use_lengths in (("each to its own end", True), ("padding read as well
     print(f"LSTM, {title}: {share_right(readers[title], read_names):.3f} of the test names right")
 
 # %% tags=["measure"]
+import matplotlib.pyplot as plt
+
 reader = readers["each to its own end"]
+fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 for name in ("Ina", "Ian", "Christian", "Christina"):
     X, length = encode([name])
     with no_grad():
         scores = reader.layer(Tensor(X), return_sequences=True, lengths=length).data[0]
     chances = 1 / (1 + np.exp(scores[:, 0] - scores[:, 1]))
     print("  ".join(f"{letter} {chance:.2f}" for letter, chance in zip(name, chances)), "  on the male list?")
+    (line,) = ax.plot(chances, label=name)
+    box = {"boxstyle": "circle", "facecolor": "white", "edgecolor": line.get_color()}
+    for place, (letter, chance) in enumerate(zip(name, chances)):
+        ax.text(place, chance, letter, ha="center", va="center", bbox=box)
+ax.set(xlabel="letters read before", ylabel="chance of the male list", ylim=(-0.15, 1.15))
+fig.legend(loc="outside right upper")
+plt.show()
 
 # %% [markdown]
 # The state after each letter goes through the same head here, so you can watch the network change its mind. Note that
@@ -1279,8 +1289,6 @@ def forgetful(bias, seed=0):
 
 
 # %% tags=["measure"]
-import matplotlib.pyplot as plt
-
 models = {f"plain, weights times {s}": stretched(s) for s in (0.8, 1.0, 1.2)}
 models |= {f"LSTM, forget bias {b}": forgetful(b) for b in (0, 1, 4)}
 models["GRU"] = GRU(8, 32, rng=np.random.default_rng(0))
@@ -1385,12 +1393,18 @@ def receipts_behind(y):
 # %% tags=["measure"]
 pair = {"step by step": LSTMCell(16, 32), "one operation": LSTM(16, 32)}
 counts, seconds = [10, 20, 40, 80], {}
+fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 for title, model in pair.items():
     inputs = [Tensor(numbers(16, steps, 16)) for steps in counts]
     seconds[title] = [measure(lambda m=model, X=X: once(m, X), f"{title}, {X.shape[1]} steps", 3) for X in inputs]
     exponent = np.polyfit(np.log(counts), np.log(seconds[title]), 1)[0]
     print(f"{title}: exponent {exponent:.2f}; receipts at 80 steps: {receipts_behind(model(inputs[-1]))}")
+    ax.loglog(counts, np.array(seconds[title]) * 1e3, marker="o", label=f"{title}: exponent {exponent:.2f}")
 print(f"at 80 steps one operation is {seconds['step by step'][-1] / seconds['one operation'][-1]:.1f} times faster")
+ax.set(xlabel="steps in the sequence", ylabel="milliseconds, there and back", xticks=counts, xticklabels=counts)
+ax.minorticks_off()
+ax.legend()
+plt.show()
 
 # %% [markdown]
 # Where does the rest of the time go? The steps must be made one after the other: step 40 needs the state after step

@@ -61,6 +61,12 @@ def test_each_cell_knows_its_line():
 # --- figures ---
 
 
+@MODULES
+def test_a_module_draws_what_it_measures(module):
+    cells = [cell["source"] for cell in nb.compile_module(module)["cells"] if cell["cell_type"] == "code"]
+    assert sum("plt.show()" in source for source in cells) >= 2, "at least two plots"
+
+
 def test_every_figure_has_a_file_words_and_a_place():
     shown = {figure["file"] for figure in modules.figures()}
     drawn = {path.name for path in (BOOK / "images").glob("*.svg")}
