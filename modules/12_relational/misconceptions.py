@@ -209,6 +209,14 @@ WRONG = [
     ),
     dict(
         task="12-3",
+        mistake="the layers begin as Linear does, and not as level does",
+        body=(
+            "parts = [Linear(sizes[0], sizes[1], rng=rng)]\nfor before, after in zip(sizes[1:], sizes[2:]):\n"
+            "    parts += [ReLU(), Linear(before, after, rng=rng)]\nreturn Sequential(parts)"
+        ),
+    ),
+    dict(
+        task="12-3",
         mistake="a ReLU stands behind the last layer too",
         body=(
             "parts = []\nfor before, after in zip(sizes, sizes[1:]):\n"

@@ -197,9 +197,9 @@ def first_memory(mem_slots, size):
 
 # %% nbgrader={"grade_id": "12-1-test", "points": 5}
 def test_unit_first_memory():
+    check_close(first_memory(5, 2), [[1, 0], [0, 1], [2, 0], [0, 2], [3, 0]], "five slots of two numbers")
     check_close(first_memory(3, 4), [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], "three slots of four numbers")
     check_close(first_memory(2, 2), [[1, 0], [0, 1]], "as many slots as places")
-    check_close(first_memory(5, 2), [[1, 0], [0, 1], [2, 0], [0, 2], [3, 0]], "five slots of two numbers")
     check(len(np.unique(first_memory(40, 3), axis=0)) == 40, "no two of forty slots are equal")
     check(first_memory(3, 4).dtype == np.float32, "the numbers are float32")
 
@@ -322,8 +322,10 @@ def test_unit_perceptron():
     for sizes in ([3, 2], [3, 4, 2], [3, 3, 3, 3]):
         model = perceptron(sizes, np.random.default_rng(0))
         layers = linear_layers(model)
+        check_close(len(layers), len(sizes) - 1, f"sizes {sizes}: a layer of its own for each step")
         shapes = [layer.weight.shape for layer in layers]
-        check(shapes == [(b, a) for a, b in zip(sizes, sizes[1:])], f"sizes {sizes}: a layer of its own for each step")
+        check_close(shapes, [(b, a) for a, b in zip(sizes, sizes[1:])], f"sizes {sizes}: the shapes of the weights")
+        check(not any(layer.bias.data.any() for layer in layers), f"sizes {sizes}: every layer begins as `level` does")
         check_close(model(Tensor(x)), chain_by_loops(layers, x), f"sizes {sizes}: a ReLU between two", rtol=1e-4)
     again = perceptron([3, 3, 3, 3], np.random.default_rng(0))
     check_close(again(Tensor(x)), model(Tensor(x)), "the numbers come from rng")
@@ -450,8 +452,8 @@ def gated(memory, candidate, a, input_bias=0.0, forget_bias=1.0):
 # %% nbgrader={"grade_id": "12-5-test", "points": 5}
 def test_unit_gated():
     memory, candidate = Tensor([[[8.0, 4.0]]]), Tensor([[[0.5, -0.5]]])
-    new, old = math.tanh(0.5), Tensor([[[math.log(3), math.log(3), 0, 0]]])
-    got = gated(memory, candidate, old, input_bias=0.0, forget_bias=0.0)
+    new, a = math.tanh(0.5), Tensor([[[math.log(3) + 1, math.log(3) + 1, -2, -2]]])
+    got = gated(memory, candidate, a, input_bias=-1.0, forget_bias=2.0)
     check_close(got, [[[0.75 * new + 4, -0.75 * new + 2]]], "input gates 3/4, forget gates 1/2")
     a = Tensor([[[0.3, -0.2, 0.1, 0.7]]])
     got = gated(memory, candidate, a, input_bias=-1.0, forget_bias=2.0)
