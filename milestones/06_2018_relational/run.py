@@ -218,7 +218,7 @@ def draw_near_and_far(axes, results):
     axes.set(title="test sequences right, by how far the farthest is ahead; a line for each seed", ylim=(0.2, 1.03))
     axes.set(xlabel="distance of the farthest vector less that of the next; an eighth of all at each point")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="lower right")
+    axes.legend(fontsize="small", loc="center right")
 
 
 def draw_planes(figure, result):
@@ -236,6 +236,6 @@ def draw_planes(figure, result):
         axes.add_patch(Circle(FIXED[ASKED], reach(), fill=False, linestyle="--", linewidth=2))
         for label, (x, y) in FIXED.items():
             axes.text(x, y, label, ha="center", va="center", bbox={"boxstyle": "circle", "facecolor": "white"})
-        axes.set(title=f"{text}: {result[network]['right']:.3f} right", aspect="equal")
-        axes.set(xlim=(-1, 1), ylim=(-1, 1))
+        axes.set_title(f"{text}: {result[network]['right']:.3f} right", fontsize="small")
+        axes.set(aspect="equal", xlim=(-1, 1), ylim=(-1, 1))
     figure.colorbar(shown, ax=panels, ticks=[0, 0.5, 1])

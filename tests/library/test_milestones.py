@@ -96,7 +96,18 @@ def long_sequences_need_gates(result):
         assert np.median(result[network]["slopes"]) == pytest.approx(slope, abs=0.1)
 
 
-WHAT_ELSE = {"05_1997_lstm": long_sequences_need_gates}  # here, for another worker would have to train once more
+def slots_learn_to_compare_first(result):
+    ours, lstm, uniform = (result[network] for network in ("relational", "lstm", "uniform_lstm"))
+    assert result["shortcut"] == pytest.approx(0.547, abs=0.03)
+    assert lstm["right"] > result["shortcut"], "begun orthogonal it learns to compare as well, later"
+    assert max(uniform["curve"]["right"]) <= 0.4
+    quarter = ours["curve"]["updates"].index(2000)
+    assert ours["curve"]["right"][quarter] > result["shortcut"] > 0.4 > lstm["curve"]["right"][quarter]
+    assert ours["near"]["right"][0] < 0.7 and ours["near"]["right"][-1] > 0.95, "mistakes are close decisions"
+
+
+# here, for another worker would have to train once more
+WHAT_ELSE = {"05_1997_lstm": long_sequences_need_gates, "06_2018_relational": slots_learn_to_compare_first}
 
 
 @pytest.mark.parametrize("milestone", COURSE.milestones, ids=SLUGS)
@@ -305,3 +316,53 @@ def test_slopes_and_memory_are_those_of_the_network():
     shown, memory = milestone.watch(model, X[:, :100])
     np.testing.assert_allclose(shown[:, -1:], answers, atol=1e-3)
     np.testing.assert_allclose(memory[:, -1], answers * 0.02, atol=1e-5)
+
+
+# --- 06: relational memory ---
+
+SLOTS = "06_2018_relational"
+
+
+def compared(X, part):
+    """The distance of each vector from m, by label, (N, 4): read from the sequences one by one."""
+    found = np.zeros((len(X), 4))
+    for row, sequence in enumerate(X):
+        by_label = {int(step[part["label"]].argmax()): step[part["vector"]] for step in sequence}
+        m = by_label[int(sequence[0, part["asked"]].argmax())]
+        found[row] = [np.hypot(*(by_label[label] - m)) for label in range(4)]
+    return found
+
+
+def test_distances_are_those_between_the_vectors():
+    milestone = load(SLOTS)
+    test = milestone.Samples(*milestone.nth_farthest(200, rng=np.random.default_rng(0)))
+    expected = compared(test.X, test.about["encoding"])
+    np.testing.assert_array_equal(expected.argmax(axis=1), test.y)
+    np.testing.assert_allclose(milestone.distances(test), -np.sort(-expected, axis=1), rtol=1e-6)
+    right = np.arange(200) % 2 == 0
+    near = milestone.near_and_far(right, test)
+    assert near["ahead"] == sorted(near["ahead"]) and np.mean(near["right"]) == pytest.approx(0.5)
+
+
+def test_the_map_of_a_network_that_knows_is_a_circle():
+    milestone = load(SLOTS)
+    _, _, about = milestone.nth_farthest(1)
+    part = about["encoding"]
+    shown = np.array(milestone.plane(lambda x: milestone.Tensor(1000 * compared(x.data, part)), part))
+    places = np.linspace(-1, 1, milestone.GRID)
+    across, up = np.meshgrid(places, places)
+    x, y = milestone.FIXED[milestone.ASKED]
+    beyond = np.hypot(across - x, up - y) - milestone.reach()
+    assert (shown[beyond > 0.02] > 0.99).all() and (shown[beyond < -0.02] < 0.01).all()
+
+
+def test_both_kinds_of_lstm_differ_only_in_how_their_weights_begin():
+    milestone = load(SLOTS)
+    orthogonal, uniform = milestone.lstm(), milestone.uniform_lstm()
+    assert [p.shape for p in orthogonal.parameters()] == [p.shape for p in uniform.parameters()]
+    assert all(p.dtype == np.float32 for p in uniform.parameters())
+    for block in orthogonal.weight_hh_l0.data.reshape(4, 32, 32):
+        np.testing.assert_allclose(block @ block.T, np.eye(32), atol=1e-5)
+    bound = 32**-0.5
+    for weight in uniform.weights():
+        assert 0.9 * bound < np.abs(weight.data).max() <= bound
