@@ -375,22 +375,28 @@ class Child:
         self.pid, self.result = pid, None
         self.handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None  # Linux's; elsewhere it is asked for
 
-    def has_ended(self, options=os.WNOHANG):
-        if self.result is None:
-            pid, status, usage = os.wait4(self.pid, options)
-            self.result = (status, usage) if pid else None
+    def has_ended(self, ready):
+        """Whether it has. Where there is a handle it is not waited for yet, so that its number stays its own."""
+        if self.handle is not None:
+            return self.handle in ready
+        self._wait(os.WNOHANG)
         return self.result is not None
 
     def end(self):
         """End it and its group; its exit code (a signal negative), and the memory that it had in bytes."""
-        for kill in (os.killpg, os.kill):
+        for kill in (os.killpg, *((os.kill,) if self.result is None else ())):
             with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids where there is nobody left
                 kill(self.pid, signal.SIGKILL)
-        self.has_ended(0)
+        if self.result is None:
+            self._wait(0)
         if self.handle is not None:
             os.close(self.handle)
         status, usage = self.result
         return os.waitstatus_to_exitcode(status), usage.ru_maxrss * (1024 if guards.LINUX else 1)
+
+    def _wait(self, options):
+        pid, status, usage = os.wait4(self.pid, options)
+        self.result = (status, usage) if pid else None
 
 
 def collect(reading, child, watch, stdin):
@@ -407,7 +413,7 @@ def collect(reading, child, watch, stdin):
                 watched.remove(reading)
             if len(data) > FRAMES_LIMIT:
                 return bytes(data[:FRAMES_LIMIT]), "flood"
-        elif child.has_ended():
+        elif child.has_ended(ready):
             return bytes(data), "exit"
         elif stdin in ready:  # nothing is sent while a job runs, so this is its end: nobody waits for the answer
             return bytes(data), "abandoned"

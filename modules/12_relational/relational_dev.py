@@ -143,6 +143,8 @@ def look_by_loops(memory, x, W, b, H, K):
 
 
 # %% [markdown]
+# ## Part 3. Implementation
+#
 # ### Task 12-1. No two slots alike
 #
 # How does a memory begin? With zeros, like the state of an LSTM? Watch what happens to slots that are equal.
@@ -207,8 +209,6 @@ def test_unit_first_memory():
 test_unit_first_memory()
 
 # %% [markdown]
-# ## Part 3. Implementation
-#
 # ### Task 12-2. Slots look at slots, and at the input
 #
 # Now with Tensors, for a batch, and with the tools of module 11. The memory is (B, S, E), and the input (B, N, E) with
@@ -758,7 +758,7 @@ test_unit_read_all_mask()
 # %% [markdown]
 # ### The whole sequence as one operation (given)
 #
-# One step leaves about thirty receipts, and a sequence of fifteen steps has 450 of them. The cell below does what your
+# One step leaves more than thirty receipts, and fifteen steps about five hundred. The cell below does what your
 # step does, on arrays, and walks back over what it kept: a block with `attend` and your `attend_rule` of module 11,
 # with `standardise` and your `standardise_rule` of module 09, and the gates with `gate_step` and your `gate_step_back`.
 # There is nothing new in it; it is long because it has no engine. What you wrote is the form that one can read, and it
@@ -1082,9 +1082,9 @@ plt.show()
 #
 # Is a relational memory better than an LSTM? To ask fairly, both must see the same data in the same order, have a
 # budget that is the same in a sense that we name, and each must have the learning rate that suits *it*. The last is
-# where most comparisons fail. Here is an LSTM on `pair_matching`, three pairs of signs and then the question what
-# stood beside one of them, with three rates. The first is the best one for the relational memory, of 0.0025, 0.005,
-# 0.01 and 0.02, and its result is printed below. **Predict** how much the rate matters.
+# easily forgotten. Here is an LSTM on `pair_matching`, three pairs of signs and then the question what
+# stood beside one of them, with three rates. The first of them suits the relational memory, whose result is
+# printed below. **Predict** how much the rate matters.
 
 # %% tags=["measure"]
 pairs = sampler(pair_matching, seq_len=4, vocab_size=6)  # 13 numbers a step, 6 answers
@@ -1099,7 +1099,7 @@ print(f"relational memory, rate 0.01: {marks[-1, 0]:.2f} right after 300 batches
 
 # %% [markdown]
 # Whoever gives both the rate 0.01 finds that the relational memory is far ahead. With a rate of its own the LSTM is
-# ahead, and several times cheaper. To fetch what was stored beside a key is something that gates can learn well.
+# ahead, for less than half of the time. To fetch what was stored beside a key is something that gates can learn well.
 #
 # ### Second part: where pairs must be compared
 #

@@ -29,12 +29,14 @@ def test_it_shows_commands_and_marks_in_80_columns(tmp_path):
     assert again.returncode == 2 and "is not empty" in again.stderr
 
 
-def test_a_test_that_does_not_bite_is_found(tmp_path):
+def test_a_mistake_that_is_given_points_is_found(tmp_path):
     shutil.copytree(TINY, tmp_path / "course")
-    source = tmp_path / "course" / "modules" / "01_double" / "double_dev.py"
-    bites = 'check_close(quadruple([1.0, 2.0]), [4.0, 8.0], "each value is taken four times")'
-    assert bites in source.read_text()
-    source.write_text(source.read_text().replace(bites, "quadruple([1.0, 2.0])"))
+    probes = tmp_path / "course" / "modules" / "01_double" / "probes.py"
+    biting = probes.read_text()
+    probes.write_text(
+        biting.replace("quadruple(number)", "quadruple(0.0)").replace("quadruple(array)", "quadruple(0.0)")
+    )
+    assert probes.read_text().count("quadruple(0.0)") == 2
     done = demo(tmp_path / "course")
     assert done.returncode == 1
     assert "demo: FAIL: dora got points for 01-2 in spite of: it is doubled once" in done.stderr
