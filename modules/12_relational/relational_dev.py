@@ -173,13 +173,13 @@ print("different slots find ", look_by_loops(np.eye(3, 4), x, W, b, 1, 4).round(
 # 3 0
 # ```
 #
-# Whole numbers can be divided with a rest, also arrays of them, and two arrays of the same length address an array
-# pair by pair:
+# How often `E` fits into the number of a slot, and what remains, `//` and `%` tell, also for whole arrays. And two arrays
+# of the same length address an array pair by pair:
 
 # %%
 numbers, table = np.arange(5), np.zeros((2, 3))
 table[[0, 1], [2, 0]] = [7, 8]
-print("times 3 goes in:", numbers // 3, " rest:", numbers % 3, " by pairs:", table.tolist())
+print("3 fits in:", numbers // 3, " remainder:", numbers % 3, " by pairs:", table.tolist())
 
 
 # %% nbgrader={"grade_id": "12-1", "solution": true}
@@ -269,9 +269,9 @@ test_unit_attend_over_heads()
 # has numbers of its own; a layer that stood in the list twice would be *tied*, and half as large.
 #
 # How large do numbers begin? The rows that come in have variance 1, for they are normalised. A weight with variance
-# $1/n$, where $n$ is the number of inputs, keeps it at 1, in every layer and whatever the number of outputs. `level`,
-# given, is a `Linear` that begins like that. (The usual beginning of `Linear` has a third of this variance. After three
-# layers a signal has shrunk to a fifth.)
+# $1/n$, where $n$ is the number of inputs, makes outputs of variance 1 of them, whatever the number of outputs. `level`,
+# given, is a `Linear` that begins like that. (The usual beginning of `Linear` has a third of this variance. As in module
+# 03, a ReLU halves the mean square that the next layer gets; here that is one ReLU or two, and a norm comes after them.)
 #
 # `perceptron` takes the sizes in order: `[32, 64, 4]` is a layer from 32 to 64, a ReLU, and a layer from 64 to 4. With
 # two sizes it is one layer, and no ReLU. A `Sequential` takes layers in a list.
@@ -318,6 +318,7 @@ def perceptron(sizes, rng=None):
 
 # %% nbgrader={"grade_id": "12-3-test", "points": 5}
 def test_unit_perceptron():
+    manual_seed(0)  # for whoever forgets rng
     x = np.random.default_rng(1).normal(size=(5, 3))
     for sizes in ([3, 2], [3, 4, 2], [3, 3, 3, 3]):
         model = perceptron(sizes, np.random.default_rng(0))
@@ -758,11 +759,11 @@ test_unit_read_all_mask()
 # %% [markdown]
 # ### The whole sequence as one operation (given)
 #
-# One step leaves more than thirty receipts, and fifteen steps about five hundred. The cell below does what your
-# step does, on arrays, and walks back over what it kept: a block with `attend` and your `attend_rule` of module 11,
+# One step leaves dozens of receipts, and a sequence hundreds; a cell further below counts them. The next cell does what
+# your step does, on arrays, and walks back over what it kept: a block with `attend` and your `attend_rule` of module 11,
 # with `standardise` and your `standardise_rule` of module 09, and the gates with `gate_step` and your `gate_step_back`.
 # There is nothing new in it; it is long because it has no engine. What you wrote is the form that one can read, and it
-# is the oracle: both must agree, and a cell further below shows it.
+# is the oracle: both must agree, and the same cell further below shows it.
 
 
 # %%
@@ -976,12 +977,25 @@ class RelationalRNN(_Recurrent):
 
 
 # %%
+def receipts(y):
+    """How many operations the graph keeps of which y came out."""
+    seen, waiting = set(), [y]
+    while waiting:
+        x = waiting.pop()
+        if isinstance(x, Tensor) and x.receipt is not None and x not in seen:
+            seen.add(x)
+            waiting += x.receipt.inputs
+    return len(seen)
+
+
 model = RelationalRNN(14, 32, 4, num_heads=2, readout=(64, 64), rng=np.random.default_rng(0))
 X, y, _ = nth_farthest(64, rng=np.random.default_rng(1))
 gradients = {}
 for model.composed in (True, False):
     model.zero_grad()
-    CrossEntropyLoss()(model(X), y).backward()
+    loss = CrossEntropyLoss()(model(X), y)
+    print("receipts of four steps", "one by one:" if model.composed else "as one operation:", receipts(loss))
+    loss.backward()
     gradients[model.composed] = [p.grad.data for p in model.parameters()]
 print("largest gradient", max(np.abs(g).max() for g in gradients[True]))
 print("largest difference", max(np.abs(a - b).max() for a, b in zip(*gradients.values())))
@@ -1082,24 +1096,36 @@ plt.show()
 #
 # Is a relational memory better than an LSTM? To ask fairly, both must see the same data in the same order, have a
 # budget that is the same in a sense that we name, and each must have the learning rate that suits *it*. The last is
-# easily forgotten. Here is an LSTM on `pair_matching`, three pairs of signs and then the question what
-# stood beside one of them, with three rates. The first of them suits the relational memory, whose result is
-# printed below. **Predict** how much the rate matters.
+# easily forgotten. Here is an LSTM on `pair_matching`, three pairs of signs and then the question what stood beside one
+# of them, with three rates. The first of them is the best for the relational memory, of 0.0025, 0.005, 0.01 and 0.02.
+# **Predict** how much the rate matters.
 
 # %% tags=["measure"]
 pairs = sampler(pair_matching, seq_len=4, vocab_size=6)  # 13 numbers a step, 6 answers
 about = pair_matching(1000, seq_len=4, vocab_size=6, rng=np.random.default_rng(0))[2]
 print(f"{about['baseline_rule']}: {about['baseline']:.2f}; {about['shortcut_rule']}: {about['shortcut']:.2f}")
-for lr in (0.01, 0.04, 0.16):
-    marks = learn(LSTM(13, 64, 6, rng=np.random.default_rng(0)), pairs, lr, 300, seed=0)
-    print(f"LSTM, rate {lr:5}: {marks[-1, 0]:.2f} right after 300 batches, {marks[-1, 1]:.2f} s")
-core = RelationalRNN(13, 32, 6, num_heads=2, rng=np.random.default_rng(0))
-marks = learn(core, pairs, 0.01, 300, seed=0)
-print(f"relational memory, rate 0.01: {marks[-1, 0]:.2f} right after 300 batches, {marks[-1, 1]:.2f} s")
+for lr in (0.01, 0.08, 0.16):
+    marks = learn(LSTM(13, 64, 6, rng=np.random.default_rng(100)), pairs, lr, 300, seed=100)
+    print(f"LSTM, rate {lr:4}: {marks[-1, 0]:.2f} right after 300 batches")
+
+# %% [markdown]
+# The rate decides everything. For the LSTM 0.08 is the best of 0.01, 0.02, 0.04, 0.08 and 0.16. Both best rates were
+# found with the seeds 100 and 101, so that the seeds that now compare them are others. **Predict** who is ahead.
+
+# %% tags=["measure"]
+kinds = {
+    "relational": (lambda rng: RelationalRNN(13, 32, 6, num_heads=2, rng=rng), 0.01),
+    "LSTM": (lambda rng: LSTM(13, 64, 6, rng=rng), 0.08),
+}
+for name, (make, lr) in kinds.items():
+    marks = np.array([learn(make(np.random.default_rng(seed)), pairs, lr, 300, seed)[-1] for seed in range(3)])
+    print(f"{name:10} rate {lr}: {np.median(marks[:, 1]):.1f} s, right after 300 batches", end=" ")
+    print(*(f"{share:.2f}" for share in sorted(marks[:, 0])))
 
 # %% [markdown]
 # Whoever gives both the rate 0.01 finds that the relational memory is far ahead. With a rate of its own the LSTM is
-# ahead, for less than half of the time. To fetch what was stored beside a key is something that gates can learn well.
+# ahead with every seed, for less than half of the time. To fetch what was stored beside a key is something that gates
+# can learn well, and here a relational memory does not help.
 #
 # ### Second part: where pairs must be compared
 #
