@@ -550,9 +550,9 @@ test_unit_unroll_lengths()
 # $$\bar a_t = m_t\,\bar s_t\,(1 - s_t^2), \qquad \bar s_{t-1} = \gamma_{t-1} + \bar a_t\,W_{hh} + (1 - m_t)\,\bar s_t$$
 #
 # Time is the first dimension in here, so that one step is one piece of memory. There are T steps and T + 1 states:
-# `states[0]` is the first, before any step, and `states[t + 1]` the one after step `t`; `g` counts as `states` does. The
-# formulas count steps from 1 and arrays from 0: $s_t$ is `states[t]`, $\gamma_t$ is `g[t]`, but $\bar a_t$ and $m_t$ are
-# `da[t - 1]` and `mask[t - 1]`. The mask is boolean; `~m` turns it around, and times a number true is 1.
+# `states[0]` is the first, before any step, and `states[t + 1]` the one after step `t`; `g` counts as `states` does.
+# The formulas count steps from 1 and arrays from 0: $s_t$ is `states[t]`, $\gamma_t$ is `g[t]`, but $\bar a_t$ and
+# $m_t$ are `da[t - 1]` and `mask[t - 1]`. The mask is boolean; `~m` turns it around, and times a number true is 1.
 
 # %%
 m = np.array([[True], [False]])

@@ -173,8 +173,8 @@ print("different slots find ", look_by_loops(np.eye(3, 4), x, W, b, 1, 4).round(
 # 3 0
 # ```
 #
-# How often `E` fits into the number of a slot, and what remains, `//` and `%` tell, also for whole arrays. And two arrays
-# of the same length address an array pair by pair:
+# How often `E` fits into the number of a slot, and what remains, `//` and `%` tell, also for whole arrays. And two
+# arrays of the same length address an array pair by pair:
 
 # %%
 numbers, table = np.arange(5), np.zeros((2, 3))
@@ -269,9 +269,10 @@ test_unit_attend_over_heads()
 # has numbers of its own; a layer that stood in the list twice would be *tied*, and half as large.
 #
 # How large do numbers begin? The rows that come in have variance 1, for they are normalised. A weight with variance
-# $1/n$, where $n$ is the number of inputs, makes outputs of variance 1 of them, whatever the number of outputs. `level`,
-# given, is a `Linear` that begins like that. (The usual beginning of `Linear` has a third of this variance. As in module
-# 03, a ReLU halves the mean square that the next layer gets; here that is one ReLU or two, and a norm comes after them.)
+# $1/n$, where $n$ is the number of inputs, makes outputs of variance 1 of them, whatever the number of outputs.
+# `level`, given, is a `Linear` that begins like that. (The usual beginning of `Linear` has a third of this variance. As
+# in module 03, a ReLU halves the mean square that the next layer gets; here that is one ReLU or two, and a norm comes
+# after them.)
 #
 # `perceptron` takes the sizes in order: `[32, 64, 4]` is a layer from 32 to 64, a ReLU, and a layer from 64 to 4. With
 # two sizes it is one layer, and no ReLU. A `Sequential` takes layers in a list.
@@ -760,10 +761,10 @@ test_unit_read_all_mask()
 # ### The whole sequence as one operation (given)
 #
 # One step leaves dozens of receipts, and a sequence hundreds; a cell further below counts them. The next cell does what
-# your step does, on arrays, and walks back over what it kept: a block with `attend` and your `attend_rule` of module 11,
-# with `standardise` and your `standardise_rule` of module 09, and the gates with `gate_step` and your `gate_step_back`.
-# There is nothing new in it; it is long because it has no engine. What you wrote is the form that one can read, and it
-# is the oracle: both must agree, and the same cell further below shows it.
+# your step does, on arrays, and walks back over what it kept: a block with `attend` and your `attend_rule` of module
+# 11, with `standardise` and your `standardise_rule` of module 09, and the gates with `gate_step` and your
+# `gate_step_back`. There is nothing new in it; it is long because it has no engine. What you wrote is the form that one
+# can read, and it is the oracle: both must agree, and the same cell further below shows it.
 
 
 # %%
