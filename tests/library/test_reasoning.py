@@ -1,8 +1,11 @@
 """The reasoning tasks: each answer is recomputed from its sequence alone, and each number about a task is counted."""
 
+import importlib
+
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from tinytorch.datasets import babi_simple, nth_farthest, object_tracking, pair_matching
 from tinytorch.random import manual_seed
 
@@ -187,3 +190,65 @@ def test_the_generator_decides(task):
 def test_what_does_not_fit_is_named(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+# --- what networks reach ---
+
+SMALL = [
+    (
+        object_tracking,
+        {"seq_len": 7, "n_objects": 2, "grid_size": 2},
+        {"LSTM": (0.05, 150), "relational memory": (0.01, 300)},
+    ),
+    (pair_matching, {"seq_len": 4, "vocab_size": 6}, {"LSTM": (0.05, 300), "relational memory": (0.01, 600)}),
+    (
+        babi_simple,
+        {"max_facts": 3, "n_entities": 3, "n_locations": 3},
+        {"LSTM": (0.05, 150), "relational memory": (0.005, 300)},
+    ),
+]
+POINTS = {"n_vectors": 3, "dim": 1}
+
+
+@pytest.fixture(scope="module")
+def reasoning():
+    """`benchmarks/reasoning.py`, which measures the tasks in full size."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        yield importlib.import_module("reasoning")
+
+
+def reached(reasoning, network, task, sizes, rate, updates):
+    """(share of right answers, what is known about the task) of a network of the benchmark after so many updates."""
+
+    def sample(n, rng):
+        return task(n, rng=rng, **sizes)
+
+    about = sample(4000, np.random.default_rng(0))[2]
+    model = reasoning.NETWORKS[network][0](about, np.random.default_rng(0))
+    return reasoning.learn(model, sample, rate, [updates], seed=0)[0][0], about
+
+
+@pytest.mark.parametrize("network", ["LSTM", "relational memory"])
+@pytest.mark.parametrize(("task", "sizes", "budgets"), SMALL, ids=[task.__name__ for task, _, _ in SMALL])
+def test_both_networks_come_close_to_the_ceiling_of_small_tasks(reasoning, network, task, sizes, budgets):
+    share, about = reached(reasoning, network, task, sizes, *budgets[network])
+    assert about["ceiling"] >= share > 0.93 > 0.85 > about["shortcut"]
+
+
+def test_of_points_on_a_line_the_memory_finds_the_farthest_first(reasoning):
+    memory, about = reached(reasoning, "relational memory", nth_farthest, POINTS, 0.005, 600)
+    lstm, _ = reached(reasoning, "LSTM", nth_farthest, POINTS, 0.02, 600)
+    assert memory > about["shortcut"] + 0.05 > about["shortcut"] > lstm > about["baseline"]
+
+
+def test_the_benchmark_measures_each_network_at_the_best_of_its_rates(reasoning, monkeypatch, capsys):
+    monkeypatch.setattr(reasoning, "TESTS", 50)
+    result = reasoning.compare(babi_simple, updates=3, seeds=2)
+    reasoning.show(result)
+    assert "the location of the last fact 0.674" in capsys.readouterr().out
+    for name, updates in (("LSTM", [3, 9]), ("relational memory", [3])):
+        part = result[name]
+        assert part["tried"][part["rate"]] == max(part["tried"].values()) and part["updates"] == updates
+        assert [len(looks) for looks in part["found"]] == [len(updates)] * 2
+        assert all(0 <= share <= 1 and used > 0 for looks in part["found"] for share, used in looks)
