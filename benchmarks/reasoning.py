@@ -3,9 +3,9 @@
     python benchmarks/reasoning.py [TASK ...] [--updates 2000] [--seeds 3] [--json FILE]
 
 The same data for both: fresh sequences in every update, in the same order, and 2,000 others for the test. The same
-readout, about the same number of weights, Adam, and gradients clipped to 1. Each gets the rate with which it is best
-after `--updates` updates with a seed that is used for nothing else. Two budgets: as many updates for both, and three
-times as many for the LSTM, which then has about as many seconds of processor time.
+readout, about the same number of weights, Adam, and gradients clipped to 1. Two budgets: as many updates for both, and
+three times as many for the LSTM, which then has about as many seconds of processor time. For each budget a network gets
+the rate with which it is best at its end, tried with a seed that is used for nothing else.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def lstm(about, rng):
 
 NETWORKS = {
     "LSTM": (lstm, (0.002, 0.004, 0.008, 0.016, 0.032, 0.064)),
-    "relational memory": (relational, (0.001, 0.002, 0.004, 0.008, 0.016)),
+    "relational memory": (relational, (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008)),
 }
 
 
@@ -74,23 +74,24 @@ def learn(model, task, rate, looks, seed, progress=lambda: None):
 
 
 def compare(task, updates, seeds):
-    """For one task what guesses reach, and for each network the rates tried and what it reaches with the best."""
+    """For one task what guesses reach, and for each network and budget the rates tried and what the best one reaches."""
     about = task(10_000, rng=np.random.default_rng(0))[2]
     result = {key: about[key] for key in ("task", "baseline", "shortcut_rule", "shortcut", "ceiling")}
     for name, (make, rates) in NETWORKS.items():
-        looks = [updates, LONGER * updates] if name == "LSTM" else [updates]
-        total = len(rates) * updates + seeds * looks[-1]
+        budgets = [updates, LONGER * updates] if name == "LSTM" else [updates]
+        total = len(rates) * budgets[-1] + seeds * sum(budgets)
         with tqdm(total=total, desc=f"{about['task']}, {name}", mininterval=1, leave=False) as bar:
 
             def run(seed, rate, looks, make=make, bar=bar):
-                model = make(about, np.random.default_rng(seed))
-                return learn(model, task, rate, looks, seed, bar.update)
+                return learn(make(about, np.random.default_rng(seed)), task, rate, looks, seed, bar.update)
 
-            tried = {rate: run(TUNING_SEED, rate, [updates])[0][0] for rate in rates}
-            best = max(tried, key=tried.get)
-            found = [run(seed, best, looks) for seed in range(seeds)]
-        weights = sum(p.size for p in make(about, np.random.default_rng(0)).parameters())
-        result[name] = {"weights": weights, "tried": tried, "rate": best, "updates": looks, "found": found}
+            trials = {rate: [share for share, _ in run(TUNING_SEED, rate, budgets)] for rate in rates}
+            result[name] = []
+            for place, budget in enumerate(budgets):
+                tried = {rate: shares[place] for rate, shares in trials.items()}
+                best = max(tried, key=tried.get)
+                found = [run(seed, best, [budget])[0] for seed in range(seeds)]
+                result[name].append({"updates": budget, "tried": tried, "rate": best, "found": found})
     return result
 
 
@@ -98,15 +99,13 @@ def show(result):
     guesses = f"always the same {result['baseline']:.3f}; {result['shortcut_rule']} {result['shortcut']:.3f}"
     print(f"\n{result['task']}: {guesses}; best possible {result['ceiling']:g}")
     for name in NETWORKS:
-        part = result[name]
-        tried = ", ".join(f"{rate:g}: {share:.3f}" for rate, share in part["tried"].items())
-        print(f"  {name}, {part['weights']:,} weights; rates tried: {tried}")
-        if part["rate"] in (min(part["tried"]), max(part["tried"])):
-            print("    the best rate is at the border of those that were tried: try more")
-        for updates, looks in zip(part["updates"], zip(*part["found"])):
-            shares, seconds = sorted(share for share, _ in looks), statistics.median(used for _, used in looks)
+        for part in result[name]:
+            shares, seconds = zip(*sorted(part["found"]))
+            tried = ", ".join(f"{rate:g}: {share:.3f}" for rate, share in part["tried"].items())
+            print(f"  {name}, {part['updates']} updates, {statistics.median(seconds):.1f} s; rates tried: {tried}")
+            at_border = part["rate"] in (min(part["tried"]), max(part["tried"]))
             row = " ".join(f"{share:.3f}" for share in shares)
-            print(f"    rate {part['rate']:g}, {updates} updates, {seconds:.1f} s: {row}", flush=True)
+            print(f"    rate {part['rate']:g}{', at the border: try more' * at_border}: {row}", flush=True)
 
 
 def main():
