@@ -74,7 +74,7 @@ def learn(model, task, rate, looks, seed, progress=lambda: None):
 
 
 def compare(task, updates, seeds):
-    """For one task what guesses reach, and for each network and budget the rates tried and what the best one reaches."""
+    """What guesses reach on a task, and for each network and budget the rates tried and what the best one reaches."""
     about = task(10_000, rng=np.random.default_rng(0))[2]
     result = {key: about[key] for key in ("task", "baseline", "shortcut_rule", "shortcut", "ceiling")}
     for name, (make, rates) in NETWORKS.items():

@@ -10,6 +10,10 @@ Each function draws `n` samples from `rng`, and without it from tinytorch's defa
     baseline, baseline_rule      the share of `y` that a trivial guess gets right, counted on these samples, and which
     shortcut, shortcut_rule      the same for a guess that looks at a part of what matters
     ceiling                      the best possible share, 1.0: each answer is a function of its sequence
+
+What networks reach stands with each task: an LSTM and a relational memory, about equally large, after 2,000 batches of
+32, and the LSTM also after 6,000, for which it needs about as many seconds. Each at the best of six rates, tried with
+one seed, and then with three others, of which the least and the most are given. `benchmarks/reasoning.py` measures it.
 """
 
 import numpy as np
@@ -25,7 +29,9 @@ def object_tracking(n=1000, seq_len=15, n_objects=3, grid_size=5, rng=None):
     The first `n_objects` of the T = seq_len steps place the objects, in shuffled order: object, row and column. Then
     one object after the other, drawn at random, moves one cell up, down, left or right; at the border it stays. The
     last step asks: object, and the flag. An answer is a cell, row * grid_size + column.
-    Baseline: the cell that is most frequent. Shortcut: where the object was placed.
+    Baseline: the cell that is most frequent. Shortcut: where the object was placed, 0.16.
+    Reached: LSTM 0.96, after 6,000 batches 0.98 to 0.99; relational memory 0.11 to 0.34, and 0.78 with the seed that
+        chose its rate.
     Raises: ValueError for sizes that are too small; `seq_len` has room for all objects and the question.
     """
     whole = {"n": (n, 1), "n_objects": (n_objects, 1), "grid_size": (grid_size, 2)}
@@ -54,7 +60,8 @@ def pair_matching(n=1000, seq_len=10, vocab_size=20, rng=None):
 
     Each of the T = seq_len steps but the last shows a pair: a key, which stands in one pair only, and a value. The last
     step asks: a key of one of the pairs, and the flag. An answer is a value, from 0 to vocab_size - 1.
-    Baseline: the value that is most frequent. Shortcut: the value that was shown last.
+    Baseline: the value that is most frequent. Shortcut: the value that was shown last, 0.16.
+    Reached: LSTM 0.57 to 0.61, after 6,000 batches 0.72 to 0.73; relational memory 0.19 to 0.20.
     Raises: ValueError for sizes that are too small; `vocab_size` has a key for each pair.
     """
     _whole("pair_matching", n=(n, 1), seq_len=(seq_len, 2), vocab_size=(vocab_size, seq_len - 1))
@@ -76,7 +83,8 @@ def babi_simple(n=1000, max_facts=5, n_entities=5, n_locations=4, rng=None):
     There are 1 to `max_facts` facts, each an entity and a location; then a question: an entity that occurs in them, and
     the flag. T = max_facts + 1; where there are fewer facts, the steps in front are zeros. An answer is a location, the
     last to which the entity went.
-    Baseline: the location that is most frequent. Shortcut: the location of the last fact, whoever went there.
+    Baseline: the location that is most frequent. Shortcut: the location of the last fact, whoever went there, 0.68.
+    Reached: LSTM 1.00, after 6,000 batches too; relational memory 0.93 to 1.00.
     Raises: ValueError for sizes that are too small.
     Source: the form follows Weston, Bordes, Chopra, Rush, van Merrienboer, Joulin and Mikolov 2015, "Towards
         AI-complete question answering", task 1, without words.
@@ -109,6 +117,8 @@ def nth_farthest(n=1000, n_vectors=4, dim=2, nth=1, rng=None):
     and m, one-hot. The question stands at every step. An answer is a label.
     Baseline: the label that is most frequent. Shortcut: the nth longest of the other vectors, for which one need not
     compare any two; in the reduced task it is right in 0.547 of the cases.
+    Reached: relational memory 0.53 to 0.71; LSTM 0.33 to 0.34, after 6,000 batches 0.31 to 0.35, but 0.40 to 0.66 at a
+        rate, 0.002, at which the one seed for choosing got stuck. Milestone 06 trains longer: both come above 0.8.
     Raises: ValueError for fewer than two vectors, or an `nth` that does not exist.
     Source: Santoro and others 2018, "Relational recurrent neural networks", section 4.1.
     """
