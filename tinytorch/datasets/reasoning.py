@@ -3,11 +3,11 @@
 Each function draws `n` samples from `rng`, and without it from tinytorch's default generator, and returns
 `(X, y, metadata)`: X float32 (n, T, D), y int64 (n,), and a dictionary:
 
-    task, classes, input_size    the function's name, the number of possible answers, and D
+    task, classes, input_size    name of the function, number of possible answers, and D
     encoding                     name -> columns of X, as a slice
     split                        "train" and "test" -> indices, about 4 of 5 and 1 of 5; no sequence stands in both, so
                                  that short ones, which repeat, are for training
-    baseline, baseline_rule      the share of `y` that a trivial guess gets right, counted on these samples, and which
+    baseline, baseline_rule      the share of y that a trivial guess gets right, counted on these samples, and which
     shortcut, shortcut_rule      the same for a guess that looks at a part of what matters
     ceiling                      the best possible share, 1.0: each answer is a function of its sequence
 
