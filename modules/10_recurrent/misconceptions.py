@@ -616,6 +616,17 @@ WRONG = [
     ),
     dict(
         task="10-5",
+        mistake="the mask of a step has no last dimension of one, so that it runs along the numbers of a state",
+        body=(
+            "for t in range(X.shape[1]):\n"
+            "    new = step(X[:, t], state)\n"
+            "    state = tuple(where(mask[:, t], b, a) for a, b in zip(state, new))\n"
+            "    outputs.append(state[0])\n"
+            "return stack(outputs, dim=1), state"
+        ),
+    ),
+    dict(
+        task="10-5",
         mistake="the mask is turned around",
         body=(
             "for t in range(X.shape[1]):\n"

@@ -550,8 +550,9 @@ test_unit_unroll_lengths()
 # $$\bar a_t = m_t\,\bar s_t\,(1 - s_t^2), \qquad \bar s_{t-1} = \gamma_{t-1} + \bar a_t\,W_{hh} + (1 - m_t)\,\bar s_t$$
 #
 # Time is the first dimension in here, so that one step is one piece of memory. There are T steps and T + 1 states:
-# `states[0]` is the first, before any step, and `states[t + 1]` the one after step `t`. The mask is boolean; `~m` turns
-# it around, and times a number true is 1.
+# `states[0]` is the first, before any step, and `states[t + 1]` the one after step `t`; `g` counts as `states` does.
+# The formulas count steps from 1 and arrays from 0: $s_t$ is `states[t]`, $\gamma_t$ is `g[t]`, but $\bar a_t$ and
+# $m_t$ are `da[t - 1]` and `mask[t - 1]`. The mask is boolean; `~m` turns it around, and times a number true is 1.
 
 # %%
 m = np.array([[True], [False]])
@@ -1364,7 +1365,8 @@ for title, make in makers.items():
 # %% [markdown]
 # Over ten steps everybody learns it; over 40 those who begin with a factor near 1. For the others next to nothing of
 # the first number reaches the loss, and what does not arrive cannot change weights. 120 updates are few, and one seed
-# is no proof: try others, and longer runs, before you believe a ranking.
+# is no proof: try others, and longer runs, before you believe a ranking. Milestone 05 gives a plain network and an LSTM
+# a harder task over 100 steps, with more training and several seeds.
 #
 # ### What one operation is worth
 #

@@ -1079,6 +1079,8 @@ for name, values in seconds.items():
     print(f"{name}: measured exponent {exponent:.2f}")
     ax.loglog(lengths, values, "o-", label=f"{name}, exponent {exponent:.2f}")
 ax.set(xlabel="length", ylabel="seconds")
+ax.set_xticks(lengths, lengths)
+ax.minorticks_off()
 ax.legend(fontsize=8)
 plt.show()
 

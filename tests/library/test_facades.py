@@ -23,7 +23,7 @@ FACADES = sorted(
 )
 OURS = {
     "tinytorch": {"Variable", "NotBuiltError"},
-    "tinytorch.nn": {"MeanSquaredError", "BinaryCrossEntropyLoss", "MultiHeadAttention"},
+    "tinytorch.nn": {"MeanSquaredError", "BinaryCrossEntropyLoss", "MultiHeadAttention", "RelationalMemory"},
     "tinytorch.utils.data": {
         *("collate", "shuffled_stream"),
         *("Compose", "Normalize", "RandomCrop", "RandomHorizontalFlip"),  # in torchvision

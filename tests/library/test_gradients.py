@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinytorch.core
-from tinytorch.core import activations, attention, losses, recurrent, spatial
+from tinytorch.core import activations, attention, losses, recurrent, relational, spatial
 from tinytorch.core.activations import Activation
 from tinytorch.core.layers import Dropout, Flatten, Linear, Maxout, Module, Parameter, Sequential
 from tinytorch.core.losses import CrossEntropyLoss
@@ -82,6 +82,10 @@ def anything(rng, shape):
 
 def positive(rng, shape):
     return rng.uniform(0.3, 2, size=shape)
+
+
+def small(rng, shape):
+    return rng.uniform(-0.8, 0.8, size=shape)
 
 
 def off_zero(rng, shape):
@@ -704,6 +708,39 @@ def gru_sequence(draw):
     return read_in_order(draw, 3, 1)
 
 
+def relational_by_steps(torch, x, memory, *weights, heads, key_size, blocks, biases, mask=None):
+    """All memories (1, T + 1, B, S, E), with one block that has one head and one layer in its perceptron."""
+    F, K, E = torch.nn.functional, key_size, x.shape[2]
+    project, project_bias, scale, shift, inner, inner_bias, scale_2, shift_2, *gates = weights
+    memories = [memory]
+    for t in range(x.shape[1]):
+        old = memories[-1]
+        parts = F.linear(torch.cat([old, x[:, t : t + 1]], dim=1), project, project_bias)
+        q, k, v = parts[:, :-1, :K], parts[..., K : 2 * K], parts[..., 2 * K :]
+        seen = F.layer_norm(old + torch.softmax(q @ k.transpose(1, 2) / K**0.5, dim=2) @ v, (E,), scale, shift)
+        new = F.layer_norm(seen + F.linear(seen, inner, inner_bias), (E,), scale_2, shift_2)
+        if gates:
+            a = F.linear(torch.tanh(old), *gates[:2]) + F.linear(x[:, t : t + 1], *gates[2:])
+            i, f = (torch.sigmoid(part + bias) for part, bias in zip(a.chunk(2, dim=2), biases))
+            new = i * torch.tanh(new) + f * old
+        memories.append(new if mask is None else torch.where(torch.as_tensor(mask[t]), new, old))
+    return torch.stack(memories)[None]
+
+
+@case(relational_by_steps)
+def relational_sequence(draw):
+    B, T, S, K, E = draw(st.integers(0, 2)), draw(st.integers(1, 2)), draw(st.integers(1, 2)), 1, 3
+    gates = draw(st.sampled_from([2, 2 * E, None]))
+    shapes = [(B, T, E), (B, S, E), (2 * K + E, E), (2 * K + E,), (E,), (E,), (E, E), (E,), (E,), (E,)]
+    shapes += [] if gates is None else [(gates, E), (gates,)] * 2
+    x, *others = (draw(leaves(shape, small)) for shape in shapes)
+    options = {"heads": 1, "key_size": K, "blocks": 1, "biases": None if gates is None else (-0.5, 1.0)}
+    if draw(st.booleans()):
+        lengths = np.random.default_rng(draw(SEEDS)).integers(0, T + 1, size=B)
+        options["mask"] = recurrent.length_mask(lengths, T).T[:, :, None, None]
+    return (x.values if draw(st.booleans()) else x, *others), options
+
+
 # --- conventions, where central differences do not help ---
 
 
@@ -925,6 +962,12 @@ CLASSES.update(
     LSTM=(lambda: recurrent.LSTM(3, 2, 3), [SEQUENCES]),
     GRU=(lambda: recurrent.GRU(3, 2, 1), [SEQUENCES]),
     MultiHeadAttention=(lambda: attention.MultiHeadAttention(4, 2), [np.arange(24.0).reshape(2, 3, 4) % 7 / 4]),
+    MemoryBlock=(lambda: relational.MemoryBlock(3, 1, 2, 2), [SEQUENCES, TABLE[:2, None]]),
+    RelationalMemory=(lambda: relational.RelationalMemory(2, 3, input_size=3, num_heads=2), [TABLE]),
+    RelationalRNN=(
+        lambda: relational.RelationalRNN(3, 4, 2, mem_slots=3, num_blocks=2, gate_style="memory"),
+        [SEQUENCES],
+    ),
     MeanSquaredError=(losses.MeanSquaredError, [TABLE, TABLE[::-1]]),
     CrossEntropyLoss=(losses.CrossEntropyLoss, [TABLE, np.array([0, 2, 1, 2])]),
     BinaryCrossEntropyLoss=(losses.BinaryCrossEntropyLoss, [TABLE, shares(np.random.default_rng(1), (4, 3))]),

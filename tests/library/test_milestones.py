@@ -88,9 +88,34 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(slug):
     assert run(3, True, quiet) == run(3, True, quiet) != run(4, True, quiet)
 
 
+def long_sequences_need_gates(result):
+    assert result["plain"]["right"] < result["guessing"] + 0.05 < 0.9 < result["lstm"]["right"]
+    assert max(result["plain"]["curve"]["right"]) < 0.25, "not on the way either"
+    assert result["plain"]["last_losses"] == pytest.approx(1 / 24, abs=0.004), "it has learned to answer 1/2"
+    for network, slope in (("lstm", 0.5), ("plain", 0)):
+        assert np.median(result[network]["slopes"]) == pytest.approx(slope, abs=0.1)
+
+
+def slots_learn_to_compare_first(result):
+    ours, lstm, uniform = (result[network] for network in ("relational", "lstm", "uniform_lstm"))
+    assert result["shortcut"] == pytest.approx(0.547, abs=0.03)
+    assert lstm["right"] > result["shortcut"], "begun orthogonal it learns to compare as well, later"
+    assert max(uniform["curve"]["right"]) <= 0.4
+    quarter = ours["curve"]["updates"].index(2000)
+    assert ours["curve"]["right"][quarter] > result["shortcut"] > 0.4 > lstm["curve"]["right"][quarter]
+    assert ours["near"]["right"][0] < 0.7 and ours["near"]["right"][-1] > 0.95, "mistakes are close decisions"
+
+
+# here, for another worker would have to train once more
+WHAT_ELSE = {"05_1997_lstm": long_sequences_need_gates, "06_2018_relational": slots_learn_to_compare_first}
+
+
 @pytest.mark.parametrize("milestone", COURSE.milestones, ids=SLUGS)
 def test_the_reference_reaches_it(milestone, runs):
-    assert runs(milestone.slug)["metric"] >= milestone.settings["at_least"]
+    result = runs(milestone.slug)
+    assert result["metric"] >= milestone.settings["at_least"]
+    if milestone.slug in WHAT_ELSE:
+        WHAT_ELSE[milestone.slug](result)
 
 
 # --- 02: XOR ---
@@ -244,3 +269,100 @@ def test_a_moved_image_loses_one_column():
     moved = load(CNN).moved(x)
     np.testing.assert_array_equal(moved[..., 1:], x[..., :-1])
     assert not moved[..., 0].any()
+
+
+# --- 05: LSTM ---
+
+LONG = "05_1997_lstm"
+
+
+def test_the_answer_is_a_function_of_the_numbers_that_are_read():
+    milestone = load(LONG)
+    X, lengths, answers = milestone.sequences(np.random.default_rng(0), 2000)
+    read = np.arange(X.shape[1]) < lengths[:, None]
+    assert X.shape == (2000, 110, 2) and X.dtype == answers.dtype == np.float32
+    assert set(lengths) == set(range(100, 111)) and not X[~read].any()
+    numbers, marks = X[:, :, 0], X[:, :, 1]
+    np.testing.assert_allclose((numbers * marks).sum(axis=1) / 2, answers[:, 0], rtol=1e-6)
+    steps = np.array([np.flatnonzero(row) for row in marks])  # two in each, or this is no table
+    assert steps.shape == (2000, 2) and steps[:, 0].max() == 9 and steps[:, 1].max() == 49
+    assert np.mean(np.abs(answers - 0.5) <= milestone.TOLERANCE) == pytest.approx(milestone.guessing_right(), abs=0.03)
+
+
+def test_what_the_picture_of_the_long_sequences_shows_belongs_together():
+    result = load(LONG).run(0, True, quiet)
+    inputs, answer = np.array(result["example"]["inputs"]), result["example"]["answer"]
+    assert (inputs[:, 0] @ inputs[:, 1]) / 2 == pytest.approx(answer, abs=1e-4)
+    for network in ("lstm", "plain"):
+        part = result[network]
+        assert part["right"] == part["curve"]["right"][-1] and np.shape(part["memory"]) == (100, 16)
+        assert len(part["answers"]) == 100 and len(part["slopes"]) == len(part["steps"]) == 200
+        assert {len(values) for values in part["curve"].values()} == {21}
+
+
+def test_slopes_and_memory_are_those_of_the_network():
+    """A network that adds, made by hand: its answer moves by 1/2 with each marked number, and its memory keeps them."""
+    milestone = load(LONG)
+    model = milestone.LSTM(2, 1, 1)
+    for parameter in model.parameters():
+        parameter.data = np.zeros_like(parameter.data)
+    model.weight_ih_l0.data[[0, 2]] = [[0, 40], [0.01, 0]]  # the mark opens the input gate, the number is the news
+    model.bias_ih_l0.data[:2] = -20, 20
+    model.head.weight.data[:] = 100  # the output gate is half open
+    X, lengths, answers = milestone.sequences(np.random.default_rng(0), 20)
+    slopes, steps = milestone.slopes(model, X, lengths)
+    np.testing.assert_allclose(slopes, 0.5, atol=1e-3)
+    assert all(X[row, step, 1] == 1 for row, pair in enumerate(steps) for step in pair)
+    shown, memory = milestone.watch(model, X[:, :100])
+    np.testing.assert_allclose(shown[:, -1:], answers, atol=1e-3)
+    np.testing.assert_allclose(memory[:, -1], answers * 0.02, atol=1e-5)
+
+
+# --- 06: relational memory ---
+
+SLOTS = "06_2018_relational"
+
+
+def compared(X, part):
+    """The distance of each vector from m, by label, (N, 4): read from the sequences one by one."""
+    found = np.zeros((len(X), 4))
+    for row, sequence in enumerate(X):
+        by_label = {int(step[part["label"]].argmax()): step[part["vector"]] for step in sequence}
+        m = by_label[int(sequence[0, part["asked"]].argmax())]
+        found[row] = [np.hypot(*(by_label[label] - m)) for label in range(4)]
+    return found
+
+
+def test_distances_are_those_between_the_vectors():
+    milestone = load(SLOTS)
+    test = milestone.Samples(*milestone.nth_farthest(200, rng=np.random.default_rng(0)))
+    expected = compared(test.X, test.about["encoding"])
+    np.testing.assert_array_equal(expected.argmax(axis=1), test.y)
+    np.testing.assert_allclose(milestone.distances(test), -np.sort(-expected, axis=1), rtol=1e-6)
+    right = np.arange(200) % 2 == 0
+    near = milestone.near_and_far(right, test)
+    assert near["ahead"] == sorted(near["ahead"]) and np.mean(near["right"]) == pytest.approx(0.5)
+
+
+def test_the_map_of_a_network_that_knows_is_a_circle():
+    milestone = load(SLOTS)
+    _, _, about = milestone.nth_farthest(1)
+    part = about["encoding"]
+    shown = np.array(milestone.plane(lambda x: milestone.Tensor(1000 * compared(x.data, part)), part))
+    places = np.linspace(-1, 1, milestone.GRID)
+    across, up = np.meshgrid(places, places)
+    x, y = milestone.FIXED[milestone.ASKED]
+    beyond = np.hypot(across - x, up - y) - milestone.reach()
+    assert (shown[beyond > 0.02] > 0.99).all() and (shown[beyond < -0.02] < 0.01).all()
+
+
+def test_both_kinds_of_lstm_differ_only_in_how_their_weights_begin():
+    milestone = load(SLOTS)
+    orthogonal, uniform = milestone.lstm(), milestone.uniform_lstm()
+    assert [p.shape for p in orthogonal.parameters()] == [p.shape for p in uniform.parameters()]
+    assert all(p.dtype == np.float32 for p in uniform.parameters())
+    for block in orthogonal.weight_hh_l0.data.reshape(4, 32, 32):
+        np.testing.assert_allclose(block @ block.T, np.eye(32), atol=1e-5)
+    bound = 32**-0.5
+    for weight in uniform.weights():
+        assert 0.9 * bound < np.abs(weight.data).max() <= bound

@@ -108,9 +108,9 @@ def test_a_sequence_in_two_halves_is_the_whole_with_its_gradients(layer):
 
 
 @pytest.mark.parametrize("hidden", [4, 8])
-@pytest.mark.parametrize("layer", LAYERS)
-def test_the_same_rows_in_batches_of_other_sizes(layer, hidden):
-    model, X = layer(3, hidden, 2, rng=rng_of()), normal(8, 7, 3).astype(np.float32)
+@pytest.mark.parametrize("kind", [*CELLS, *LAYERS])
+def test_the_same_rows_in_batches_of_other_sizes(kind, hidden):
+    model, X = kind(3, hidden, 2, rng=rng_of()), normal(8, 7, 3).astype(np.float32)
     together = model(Tensor(X), return_sequences=True).data
     for size in (1, 2, 4):
         parts = [model(Tensor(X[at : at + size]), return_sequences=True).data for at in range(0, 8, size)]

@@ -18,6 +18,7 @@ from tinytorch.core.attention import MultiHeadAttention
 from tinytorch.core.layers import Dropout, Flatten, Linear, Maxout, Module, ModuleList, Sequential
 from tinytorch.core.networks import create_mlp
 from tinytorch.core.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from tinytorch.core.relational import MemoryBlock, RelationalMemory, RelationalRNN
 from tinytorch.core.spatial import AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, GroupNorm, LayerNorm, MaxPool2d
 from tinytorch.core.tensor import Tensor, concatenate
 
@@ -134,7 +135,12 @@ TWINS = {
 }
 NO_NUMBERS = {"Flatten": Flatten, "Dropout": Dropout, "ModuleList": ModuleList, "Module": Module}
 NO_NUMBERS |= {"MaxPool2d": lambda: MaxPool2d(2), "AvgPool2d": lambda: AvgPool2d(2)}
-ONLY_OURS = {"Maxout": lambda: Maxout(2, 2)}  # there is no such layer in PyTorch
+ONLY_OURS = {  # there is no such layer in PyTorch; test_relational.py compares memories with their formula there
+    "Maxout": lambda: Maxout(2, 2),
+    "MemoryBlock": lambda: MemoryBlock(4, 2, 1, 2),
+    "RelationalMemory": lambda: RelationalMemory(2, 3),
+    "RelationalRNN": lambda: RelationalRNN(2, 3),
+}
 
 
 def layers():

@@ -115,6 +115,8 @@ def test_reaching_it_is_recorded_with_picture_story_and_next_command(built):
     assert (built.work / "milestones" / "01_1900_sum.png").read_bytes().startswith(b"\x89PNG")
     assert len(kept(built)["results"]) == 3 and len(kept(built)["results"][0]["x"]) == 10
     assert built.json("milestone", "status")["reached"][0]["metric"] == 1.0
+    status = built("milestone", "status").text
+    assert status.endswith("next: tito milestone status   (all modules and milestones are done)\n")
 
 
 def test_below_what_is_needed_says_by_how_much_and_records_nothing(built):

@@ -1,4 +1,4 @@
-"""Data for the course: small real data that come with it, and larger ones that are found or fetched, and checked.
+"""Data for the course: small real data that come with it, larger ones that are found or fetched, and made-up tasks.
 
 Nothing is read before it is asked for. `python -m tinytorch.datasets` says what is where, and brings what is missing.
 """
@@ -11,6 +11,7 @@ _NAMES = {
         *("load_mnist", "load_fashion_mnist", "load_cifar10", "read_idx", "read_cifar10"),
         *("FASHION_MNIST_CLASSES", "CIFAR10_CLASSES"),
     ),
+    "tinytorch.datasets.reasoning": ("object_tracking", "pair_matching", "babi_simple", "nth_farthest"),
     "tinytorch.datasets.files": ("DatasetError", "data_folder"),
 }
 __getattr__, __dir__, __all__ = lazy(globals(), _NAMES)

@@ -5,7 +5,7 @@ Of recurrent networks only the cells are here; their third argument is `output_s
 `tinytorch.core.recurrent` differ from PyTorch's: the batch comes first, they give one Tensor and not a pair, and may
 have a readout. Weights travel both ways.
 `MultiHeadAttention` has the weights of PyTorch's `MultiheadAttention` and not its name, for its masks mean the contrary
-(True may attend), batches come first, and it returns the result alone.
+(True may attend), batches come first, and it returns the result alone. PyTorch has no `RelationalMemory`.
 """
 
 from tinytorch._lazy import lazy
@@ -18,6 +18,7 @@ _NAMES = {
     ),
     "tinytorch.core.recurrent": ("RNNCell", "LSTMCell", "GRUCell"),
     "tinytorch.core.attention": ("MultiHeadAttention",),
+    "tinytorch.core.relational": ("RelationalMemory",),
     "tinytorch.core.activations": ("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "Softmax"),
     "tinytorch.core.losses": (
         *("MSELoss", "CrossEntropyLoss", "BCEWithLogitsLoss"),
