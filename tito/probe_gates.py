@@ -113,9 +113,9 @@ def pays_for_results(it):
     """A task pays for results that are new with each seed, and not only for what can be written down: truth values."""
     values = it.bench.reference(*range(it.seeds)).values
     for task in it.bench.probes.tasks:
-        first, second = (values.get((task, seed), {}) for seed in (0, 1))
+        first, *others = (values.get((task, seed), {}) for seed in range(it.seeds))
         computed = {name: value for name, value in first.items() if not _is_truth(value)}
-        if not any(probing.compare(name, second.get(name), value) for name, value in computed.items()):
+        if not any(probing.compare(name, o.get(name), value) for o in others for name, value in computed.items()):
             yield task, "its probe yields only truth values, or the same with each seed: they could be written down"
 
 
