@@ -41,7 +41,7 @@ def together(tasks):
 
 
 def row(name, task):
-    nearest = "differs in kind" if task["wrong_nearest"] is None else f"{task['wrong_nearest']:.3g}"
+    nearest = "differs in kind" if task["wrong_nearest"] is None else f"{task['wrong_nearest']:,.0f}"
     cells = [name, task["right"], task["right_runs"], task["right_refused"], f"{task['right_worst']:.2g}"]
     cells += [task["wrong"], task["wrong_runs"], task["wrong_paid"], nearest, task["trivial"], task["trivial_paid"]]
     return f"| {' | '.join(map(str, cells))} |"
