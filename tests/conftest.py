@@ -49,12 +49,11 @@ def mounted(folder, *options):
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-def fill(filler, leave=0):
-    """Write a file until its disk is full, but for `leave` bytes."""
+def fill(filler):
+    """Write a file until its disk is full."""
     with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
         while True:
             file.write(bytes(4096))
-    os.truncate(filler, max(0, filler.stat().st_size - leave))
 
 
 class Tito:
