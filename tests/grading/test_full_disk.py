@@ -86,7 +86,7 @@ def test_a_disk_that_becomes_full_in_the_middle(on_small_disk, papers):
     finish(teacher, expected, kept)
 
 
-@pytest.mark.parametrize(("part", "size"), [(".grading/results", "32k"), ("autograded", "128k")])
+@pytest.mark.parametrize(("part", "size"), [(".grading/results", "32k"), ("autograded", "64k")])
 def test_only_results_or_only_notebooks_find_no_room(teacher, papers, part, size):
     expected = hand_in_many(teacher, papers, COUNT)
     (teacher.folder / part).mkdir(parents=True)
