@@ -1,5 +1,6 @@
 """What the tests of tito share: a small course, workspaces in it, and the command called as a user would."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -33,6 +34,26 @@ def pytest_terminal_summary(terminalreporter):
 def tree(folder):
     """Every file below a folder with its bytes, to see what a command changed."""
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@contextlib.contextmanager
+def mounted(folder, *options):
+    """A small disk of its own at `folder`."""
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", folder], capture_output=True)
+    if done.returncode:
+        pytest.skip(f"no disk can be mounted here: {done.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(filler):
+    """Write a file until its disk is full."""
+    with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
 
 
 class Tito:

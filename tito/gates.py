@@ -24,7 +24,7 @@ from tito.check import assemble, check, read_fingerprints
 from tito.course import imported_targets
 from tito.errors import CourseError, WorkplaceError
 from tito.explain import fingerprint, names_of, same_fingerprint
-from tito.probe_gates import has_probes, runs_alternatives, runs_probes
+from tito.probe_gates import SEEDS, has_probes, runs_alternatives, runs_probes
 from tito.runner import Worker
 from tito.variants import load_wrong, solved, with_body
 
@@ -45,12 +45,16 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 @dataclass
 class Subject:
-    """A module under inspection, in a stage in which all lower modules are built."""
+    """A module under inspection, in a stage in which all lower modules are built.
+
+    seeds: number of those that each probe is run with.
+    """
 
     course: object
     module: object
     stage: Path
     worker: object
+    seeds: int = SEEDS
     found: dict = field(default_factory=dict)
 
     @cached_property
@@ -96,7 +100,7 @@ class Subject:
 
 
 @contextmanager
-def subject(course, module):
+def subject(course, module, seeds=SEEDS):
     """A Subject in a temporary stage, with a worker that has the lower modules loaded for its hundreds of runs."""
     with tempfile.TemporaryDirectory(prefix="tito-gates-") as folder:
         lower = [m for m in course.modules if m.number < module.number]
@@ -104,7 +108,7 @@ def subject(course, module):
         targets = [f"tinytorch.{target}" for m in lower for target in m.targets]
         beside = [f"tinytorch.{name}" for name in sorted(BESIDE_MODULES)]
         with Worker(fork=True, preload=[*targets, *beside], path=stage) as worker:
-            it = Subject(course, module, stage, worker)
+            it = Subject(course, module, stage, worker, seeds)
             try:
                 yield it
             finally:

@@ -1,9 +1,12 @@
 """Gates on a module's probes: what grading pays for is exactly what is right.
 
+What they find is published: `rates.json` beside the probes, from which the instructor's guide makes its table.
 Right but different solutions stand in `tests/alternatives/NN_name.py`, as `RIGHT = [dict(task=, how=, body=)]`.
 """
 
 import ast
+import hashlib
+import json
 import re
 import runpy
 from dataclasses import dataclass, field
@@ -13,25 +16,31 @@ from tito.errors import CourseError
 from tito.grading import probing
 from tito.variants import with_body
 
-SEEDS = tuple(range(20))
-SEEDS_OF_WRONG = (0, 1, 2)
+SEEDS, SEEDS_OF_WRONG = 20, 3  # of right solutions, and at least of wrong ones
 ALTERNATIVES_PER_TASK = 3
+RATES = "rates.json"
 RIGHT_WITHIN, WRONG_BEYOND = 0.1, 10.0  # distances in units of the tolerance
 
 
 @dataclass
 class Rates:
-    """What is known of one task's probe: how far right solutions come from failing, and wrong ones from passing."""
+    """What is known of one task's probe: how far right solutions come from failing, and wrong ones from passing.
+
+    A run is one solution with one seed. Distances are in units of the tolerance; infinite where no number says how far.
+    """
 
     task: str
     right: int = 0
-    right_passed: int = 0
+    right_runs: int = 0
+    right_refused: int = 0
     right_worst: float = 0.0
     wrong: int = 0
-    wrong_failed: int = 0
+    wrong_runs: int = 0
+    wrong_paid: int = 0
     wrong_nearest: float = float("inf")
     trivial: int = 0
-    trivial_failed: int = 0
+    trivial_runs: int = 0
+    trivial_paid: int = 0
     complaints: list = field(default_factory=list)
 
     def as_json(self):
@@ -67,16 +76,58 @@ def runs_alternatives(it):
 def runs_probes(it):
     """Probes give the same twice, pass what is right under every seed, and pay nothing for what is wrong or trivial."""
     yield from same_twice(it)
+    yield from pays_for_results(it)
     yield from goals_fit(it)
     yield from same_as_tests(it)
     found = {task: rates(it, task) for task in it.bench.probes.tasks if task in it.solutions}
     for one in found.values():
         yield from ((one.task, complaint) for complaint in one.complaints)
     it.found["probes"] = [one.as_json() for one in found.values()]
+    if not any(one.complaints for one in found.values()):
+        it.found["published"] = publish(it)
 
 
-def same_twice(it, seeds=SEEDS):
+def publish(it):
+    """Write `rates.json` if the old one was measured on other solutions or with fewer seeds; whether it was written."""
+    old = load_rates(it.module) or {"of": "", "seeds": 0}
+    facts = {"of": _measured_on(it), "seeds": it.seeds, "tasks": it.found["probes"]}
+    if old["of"] == facts["of"] and old["seeds"] >= facts["seeds"]:
+        return False
+    nb.write_atomically(it.module.folder / RATES, (json.dumps(facts, indent=1) + "\n").encode())
+    return True
+
+
+def load_rates(module):
+    """`rates.json` of a module, or None: `{of, seeds, tasks: [Rates as JSON]}`."""
+    path = module.folder / RATES
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _measured_on(it):
+    """A hash of the probes and of the solutions on which they were tried."""
+    paths = (it.bench.probes.path, it.module.folder / "misconceptions.py", right_path(it))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths if path.exists())).hexdigest()[:16]
+
+
+def pays_for_results(it):
+    """A task pays for results that are new with each seed, and not only for what can be written down: truth values."""
+    values = it.bench.reference(*range(it.seeds)).values
+    for task in it.bench.probes.tasks:
+        first, *others = (values.get((task, seed), {}) for seed in range(it.seeds))
+        computed = {name: value for name, value in first.items() if not _is_truth(value)}
+        if not any(probing.compare(name, o.get(name), value) for o in others for name, value in computed.items()):
+            yield task, "its probe yields only truth values, or the same with each seed: they could be written down"
+
+
+def _is_truth(value):
+    """Whether a result is true or false, or a list or an array of these."""
+    parts = value if isinstance(value, list) else [value]
+    return all(isinstance(part, bool) or getattr(getattr(part, "dtype", None), "kind", "") == "b" for part in parts)
+
+
+def same_twice(it):
     """The reference in another process gives what it gave before."""
+    seeds = range(it.seeds)
     files = probing.exported_files(it.module, it.complete)
     it.bench.trusted.close()
     first = it.bench.reference(*seeds)
@@ -111,9 +162,9 @@ def goals_fit(it, seed=0):
             yield error.place, error.message
 
 
-def rates(it, task, seeds=SEEDS, seeds_of_wrong=SEEDS_OF_WRONG):
+def rates(it, task):
     """Try every right, wrong and trivial solution of a task on its probe."""
-    found = Rates(task)
+    found, seeds, seeds_of_wrong = Rates(task), range(it.seeds), range(max(SEEDS_OF_WRONG, it.seeds // 10))
     for right in load_right(it):
         if right["task"] == task:
             _try_right(it, found, right, seeds)
@@ -124,7 +175,8 @@ def rates(it, task, seeds=SEEDS, seeds_of_wrong=SEEDS_OF_WRONG):
         found.trivial += 1
         verdicts = _try(it, task, body, seeds_of_wrong)
         paid = [seed for (_, seed), verdict in verdicts.items() if verdict.ok]
-        found.trivial_failed += not paid
+        found.trivial_runs += len(verdicts)
+        found.trivial_paid += len(paid)
         found.complaints += [f"its probe pays for a trivial body ({body!r}, seeds {paid})"] * bool(paid)
     return found
 
@@ -132,12 +184,13 @@ def rates(it, task, seeds=SEEDS, seeds_of_wrong=SEEDS_OF_WRONG):
 def _try_right(it, found, right, seeds):
     found.right += 1
     verdicts = _try(it, found.task, right["body"], seeds)
-    bad = next((verdict for verdict in verdicts.values() if not verdict.ok), None)
-    if bad:
-        reason = bad.differences[0] if bad.differences else bad.error
+    refused = [verdict for verdict in verdicts.values() if not verdict.ok]
+    found.right_runs += len(verdicts)
+    found.right_refused += len(refused)
+    if refused:
+        reason = refused[0].differences[0] if refused[0].differences else refused[0].error
         found.complaints.append(f"its probe fails a right solution, {right['how']}: {reason}")
         return
-    found.right_passed += 1
     worst = max(verdict.distance for verdict in verdicts.values())
     found.right_worst = max(found.right_worst, round(worst, 5))
     if worst > RIGHT_WITHIN:
@@ -148,10 +201,11 @@ def _try_wrong(it, found, wrong, seeds):
     found.wrong += 1
     verdicts = _try(it, found.task, wrong["body"], seeds)
     passed = [seed for (_, seed), verdict in verdicts.items() if verdict.ok]
+    found.wrong_runs += len(verdicts)
+    found.wrong_paid += len(passed)
     if passed:
         found.complaints.append(f"its probe pays for a mistake: {wrong['mistake']} (seeds {passed})")
         return
-    found.wrong_failed += 1
     nearest = min(verdict.distance for verdict in verdicts.values())
     found.wrong_nearest = min(found.wrong_nearest, round(nearest, 2))
     if nearest < WRONG_BEYOND:
@@ -170,7 +224,7 @@ def _try(it, task, body, seeds):
 
 def load_right(it):
     """`RIGHT` of the module's alternatives; none where the file is missing."""
-    path = it.course.root / "tests" / "alternatives" / f"{it.module.slug}.py"
+    path = right_path(it)
     if not path.exists():
         return []
     right = runpy.run_path(str(path)).get("RIGHT")
@@ -178,6 +232,10 @@ def load_right(it):
     if not isinstance(right, list) or any(set(item) != keys for item in right):
         raise CourseError(path, f"RIGHT is not a list of {sorted(keys)}")
     return right
+
+
+def right_path(it):
+    return it.course.root / "tests" / "alternatives" / f"{it.module.slug}.py"
 
 
 def trivial_bodies(cell):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from book.pages import commands, differences, links, milestones, modules, reference, solutions, terms
+from book.pages import commands, differences, links, milestones, modules, rates, reference, solutions, terms
 from book.pages.course import fingerprint
 
 GENERATED = "generated"  # folder of pages that are written at each build; no part of the tree
@@ -23,7 +23,7 @@ def generate(app):
     """Write the generated pages; a page that stays the same is not touched, so that Sphinx does not read it again."""
     folder = Path(app.srcdir) / GENERATED
     written = set()
-    for part in (modules, commands, reference, differences, milestones):
+    for part in (modules, commands, rates, reference, differences, milestones):
         for name, data in part.pages(app):
             written.add(folder / name)
             write_if_changed(folder / name, data if isinstance(data, bytes) else data.encode())

@@ -767,6 +767,10 @@ def test_unit_sgd_rule():
     check_close(g, [0.5, -1.0], "the gradient stays as it was")
     sgd_rule(w, np.zeros(2), state, lr=0.2, momentum=0.5, weight_decay=1.0)
     check_close(w, [0.549, 2.102], "a penalty enters before the momentum")
+    w = np.array([1.0, 2.0])
+    sgd_rule(w, g, {}, lr=0.1, weight_decay=1.0)
+    check_close(w, [0.85, 1.9], "a penalty without momentum: w - lr * (g + w)")
+    check_close(g, [0.5, -1.0], "with a penalty, too, the gradient stays as it was")
 
 
 def test_unit_sgd_rule_nesterov():
@@ -1220,6 +1224,10 @@ def test_unit_adamw_rule():
     adamw_rule(w, np.zeros(2), state, lr=0.5, weight_decay=0.2)
     check_close(w, [3.6, -1.8], "a weight without a gradient shrinks by the share lr * weight_decay")
     check_close(state["exp_avg"], [0, 0], "the averages do not hear of it")
+    w, state = np.array([4.0, -2.0]), {}
+    for g in ([3.0, -0.5], [1.0, 0.25], [-2.0, 0.1]):
+        adamw_rule(w, np.array(g), state, lr=0.5, betas=(0.5, 0.75), eps=0.25, weight_decay=0.2)
+    check_close(w, [2.3163715, -1.2406913], "after three steps, each as Adam takes it")
 
 
 test_unit_adamw_rule()

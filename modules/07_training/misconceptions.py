@@ -194,6 +194,22 @@ WRONG = [
         ),
     ),
     dict(
+        task="07-2",
+        mistake="the limit is divided by the length also where that is 0",
+        body=(
+            "if not gradients:\n"
+            "    return 0.0\n"
+            "norm = math.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in gradients))\n"
+            "if not math.isfinite(norm):\n"
+            "    warnings.warn(f'the norm is {norm}', stacklevel=2)\n"
+            "    return norm\n"
+            "share = min(1.0, max_norm / norm)\n"
+            "for g in gradients:\n"
+            "    g *= share\n"
+            "return norm"
+        ),
+    ),
+    dict(
         task="07-3",
         mistake="the old gradients are not forgotten",
         body=(
@@ -992,6 +1008,46 @@ WRONG = [
             "if self.clip():\n"
             "    self.optimizer.step()\n"
             "    self.updates += 1"
+        ),
+    ),
+    dict(
+        task="07-5",
+        mistake="the step of a group is taken although clipping says no",
+        body=(
+            "self.optimizer.zero_grad()\n"
+            "samples = 0\n"
+            "for inputs, targets in group:\n"
+            "    predictions = self.predict(inputs)\n"
+            "    loss = self.loss(predictions, targets)\n"
+            "    count = sample_count(targets)\n"
+            "    (loss * count).backward()\n"
+            "    samples += count\n"
+            "    yield get_tensor_value(loss), predictions, targets\n"
+            "for g in gradient_arrays(self.parameters()):\n"
+            "    g /= samples\n"
+            "self.clip()\n"
+            "self.optimizer.step()\n"
+            "self.updates += 1"
+        ),
+    ),
+    dict(
+        task="07-5",
+        mistake="a group whose step was left out is counted as an update",
+        body=(
+            "self.optimizer.zero_grad()\n"
+            "samples = 0\n"
+            "for inputs, targets in group:\n"
+            "    predictions = self.predict(inputs)\n"
+            "    loss = self.loss(predictions, targets)\n"
+            "    count = sample_count(targets)\n"
+            "    (loss * count).backward()\n"
+            "    samples += count\n"
+            "    yield get_tensor_value(loss), predictions, targets\n"
+            "for g in gradient_arrays(self.parameters()):\n"
+            "    g /= samples\n"
+            "if self.clip():\n"
+            "    self.optimizer.step()\n"
+            "self.updates += 1"
         ),
     ),
     dict(

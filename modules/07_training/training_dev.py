@@ -589,6 +589,9 @@ def test_unit_clip_grad_norm():
     check_close(clip_grad_norm([small], max_norm=1.0), 0.5, "the length is returned also when nothing is clipped")
     check_close(small.grad.data, [0.3, 0.4], "a gradient within the limit stays as it is")
     check_close(clip_grad_norm([]), 0.0, "no parameters have length 0")
+    (zeros,) = with_gradients([0.0, 0.0])
+    check(isinstance(clip_grad_norm([zeros]), float), "the length is a float")
+    check_close(zeros.grad.data, [0.0, 0.0], "a gradient of zeros stays")
     plain = SimpleNamespace(grad=np.array([30.0, 40.0]))
     check_close(clip_grad_norm([plain], max_norm=5.0), 50.0, "a gradient may be an array")
     check_close(plain.grad, [3, 4], "an array is shortened in place")
@@ -1373,6 +1376,9 @@ def test_unit_train_step_clipped():
         trainer.train_step(Tensor([[math.inf, 1.0]]), t)
     check_close(weights_of(trainer), [1 - 0.1 * half, 2 - 0.1 * half], "with a broken gradient no step is taken")
     check_close([trainer.updates, trainer.skipped], [1, 1], "updates and skipped")
+    trainer = one_unit(grad_clip_norm=100.0)
+    trainer.train_step(Tensor([[1.0, 1.0]]), t)
+    check_close(weights_of(trainer), [0.4, 1.4], "a gradient within the limit is stepped with as it is")
 
 
 test_unit_train_step()
@@ -1729,7 +1735,7 @@ def accumulate(self, batches, accumulation_steps):
     """Train with one update for every `accumulation_steps` batches; yields (loss, predictions, targets) of each batch.
 
     Each update is that of one large batch: gradients of the mean over all its samples, whatever the sizes of the
-    batches are and however many are left for the last update.
+    batches are and however many are left for the last update. It is clipped, left out and counted as in `train_step`.
     """
     for group in in_groups(batches, accumulation_steps):
         ### BEGIN SOLUTION
@@ -1756,15 +1762,12 @@ def sized_batches(*sizes, seed=0):
     return [(Tensor(rng.normal(size=(n, 2))), Tensor(rng.normal(size=(n, 1)))) for n in sizes]
 
 
-def in_one_batch(batches, **options):
+def in_one_batch(batches, limit=math.inf):
     """The weights after one step with all batches as a single one, by hand."""
-    trainer = one_unit(**options)
-    x, t = (Tensor(np.concatenate([part.data for part in parts])) for parts in zip(*batches))
-    trainer.optimizer.zero_grad()
-    trainer.loss_fn(trainer.model(x), t).backward()
-    trainer.clip()
-    trainer.optimizer.step()
-    return weights_of(trainer)
+    x, t = (np.concatenate([part.data for part in parts]) for parts in zip(*batches))
+    w = np.array([1.0, 2.0])
+    g = 2 * (x @ w - t[:, 0]) @ x / len(x)
+    return w - 0.1 * g * min(1, limit / math.sqrt(g @ g))
 
 
 def after_accumulating(batches, steps, **options):
@@ -1802,7 +1805,13 @@ def test_unit_accumulate_by_its_parts():
 def test_unit_accumulate_clipped():
     batches = sized_batches(2, 2, seed=1)
     weights, _, _ = after_accumulating(batches, 2, grad_clip_norm=0.5)
-    check_close(weights, in_one_batch(batches, grad_clip_norm=0.5), "what is clipped is the gradient of the whole")
+    check_close(weights, in_one_batch(batches, limit=0.5), "what is clipped is the gradient of the whole")
+    broken = [(Tensor([[math.inf, 1.0]]), Tensor([[0.0]]))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        weights, _, updates = after_accumulating(broken, 1, grad_clip_norm=0.5)
+    check_close(weights, [1.0, 2.0], "with a broken gradient no step is taken")
+    check_close(updates, 0, "a step that is left out is no update")
 
 
 test_unit_accumulate()
@@ -2580,6 +2589,16 @@ def line_fitter(**options):
     return Trainer(model, SGD(model.parameters(), lr=0.1), MeanSquaredError(), **options)
 
 
+def line_by_hand(batches):
+    """What `line_fitter` knows after an epoch with one update a batch, [slope, level], and the mean loss on the way."""
+    slope, level, squares = 0.0, 0.0, []
+    for x, t in batches:
+        error = slope * x.data + level - t.data
+        squares.append(error**2)
+        slope, level = slope - 0.2 * np.mean(error * x.data), level - 0.2 * np.mean(error)
+    return [slope, level], np.mean(np.concatenate(squares))
+
+
 def test_unit_fit():
     trainer, same, other = line_fitter(), line_batches(3.0), line_batches(2.0)
     history = trainer.fit(same, other, epochs=3, verbose=False)
@@ -2591,6 +2610,18 @@ def test_unit_fit():
     check_close(trainer.updates, 10, "an update for each batch")
     trainer.fit(same, epochs=1, verbose=False, accumulation_steps=2)
     check_close(trainer.updates, 11, "and with two batches to an update one an epoch")
+
+
+def test_unit_fit_by_hand():
+    batches = line_batches(3.0)
+    line, loss = line_by_hand(batches)
+    trainer = line_fitter()
+    check_close(trainer.fit(batches, epochs=1, verbose=False)["train_loss"], [loss], "the loss of one epoch, by hand")
+    check_close(weights_of(trainer), line, "slope and level after one epoch, by hand")
+    whole = [tuple(Tensor(np.concatenate([part.data for part in parts])) for parts in zip(*batches))]
+    trainer = line_fitter()
+    trainer.fit(batches, epochs=2, verbose=False, accumulation_steps=2)
+    check_close(weights_of(trainer), line_by_hand(2 * whole)[0], "and after two epochs with both batches to one update")
 
 
 def test_unit_fit_stops():
@@ -2621,6 +2652,7 @@ def test_unit_fit_saves_the_best():
 test_unit_fit()
 test_unit_fit_stops()
 test_unit_fit_saves_the_best()
+test_unit_fit_by_hand()
 
 # %% [markdown]
 # ## Part 4. Integration: digits, from the first epoch to the resumed one

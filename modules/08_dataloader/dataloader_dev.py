@@ -331,6 +331,8 @@ def test_unit_tensor_dataset():
     check_close(dataset[-1][1], 9, "-1 is the last sample, as in a list")
     three = TensorDataset([1, 2], [3, 4], [5, 6])
     check_close(three[0], [1, 3, 5], "three arrays side by side")
+    check_close(dataset[1:][1], [8, 9], "a slice from 1: the targets of samples 1 and 2")
+    check_close(TensorDataset(Tensor([[1.0], [2.0]]), [3, 4])[1][0], [2.0], "a row of a Tensor")
 
 
 test_unit_tensor_dataset()
@@ -505,6 +507,7 @@ def test_unit_random_split():
     parts = random_split(range(100, 120), [12, 5, 3], rng=np.random.default_rng(0))
     check(global_state() == before, "NumPy's global generator stays where it is")
     check_close([len(part.indices) for part in parts], [12, 5, 3], "the sizes of the parts")
+    check_equal(type(parts), list, "the parts are a")
     rows = np.concatenate([part.indices for part in parts])
     check_close(np.sort(rows), np.arange(20), "every row is in exactly one part")
     first = np.random.default_rng(0).permutation(20)
@@ -568,6 +571,7 @@ def test_unit_random_horizontal_flip():
     check_close(rows, expected, "one channel: with p = 1 each row is read backwards, with p = 0 none")
     check_close(always, x[:, :, :, ::-1], "with p = 1 every image and channel is mirrored")
     check_equal(always.dtype.name, "uint8", "the type of the numbers")
+    check(not np.shares_memory(x, never), "with p = 0, too, a new array comes out")
 
 
 def test_unit_random_horizontal_flip_coins():

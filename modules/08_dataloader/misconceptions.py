@@ -46,6 +46,11 @@ WRONG = [
         ),
     ),
     dict(
+        task="08-1",
+        mistake="the index is made an array of numbers, which a slice is not",
+        body=("rows = np.asarray(index)\nreturn tuple(part[rows] for part in self.tensors)"),
+    ),
+    dict(
         task="08-2",
         mistake="samples are glued together instead of stacked, so that the batch has no dimension of its own",
         body=(
@@ -208,6 +213,14 @@ WRONG = [
         body="return np.split(rng.permutation(len(dataset)), np.cumsum(sizes)[:-1])",
     ),
     dict(
+        task="08-3",
+        mistake="the parts are a tuple",
+        body=(
+            "order = rng.permutation(len(dataset))\n"
+            "return tuple(Subset(dataset, rows) for rows in np.split(order, np.cumsum(sizes)[:-1]))"
+        ),
+    ),
+    dict(
         task="08-4",
         mistake="the stored images are mirrored in place",
         body=("mirrored = rng.random(len(x)) < self.p\ny = x\ny[mirrored] = x[mirrored][..., ::-1]\nreturn y"),
@@ -293,6 +306,18 @@ WRONG = [
         task="08-4",
         mistake="only the mirrored images are handed out, and the others are lost",
         body=("mirrored = rng.random(len(x)) < self.p\nreturn x[mirrored][..., ::-1]"),
+    ),
+    dict(
+        task="08-4",
+        mistake="where no image is mirrored, the array that was given comes out itself",
+        body=(
+            "mirrored = rng.random(len(x)) < self.p\n"
+            "if not mirrored.any():\n"
+            "    return x\n"
+            "y = x.copy()\n"
+            "y[mirrored] = x[mirrored][..., ::-1]\n"
+            "return y"
+        ),
     ),
     dict(
         task="08-5",

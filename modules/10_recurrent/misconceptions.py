@@ -582,6 +582,18 @@ WRONG = [
         ),
     ),
     dict(
+        task="10-4",
+        mistake="a forget gate in block 0 is taken for none",
+        body=(
+            "weight_ih = np.concatenate([xavier((H, D), rng) for _ in range(gates)])\n"
+            "weight_hh = np.concatenate([orthogonal((H, H), rng) for _ in range(gates)])\n"
+            "bias_ih, bias_hh = np.zeros(gates * H, dtype=np.float32), np.zeros(gates * H, dtype=np.float32)\n"
+            "if forget:\n"
+            "    bias_ih[forget * H : (forget + 1) * H] = 1\n"
+            "return weight_ih, weight_hh, bias_ih, bias_hh"
+        ),
+    ),
+    dict(
         task="10-5",
         mistake="the state is detached after each step",
         body=(
@@ -793,6 +805,17 @@ WRONG = [
             "    state = tuple(where(mask[:, t, None], b, a) for a, b in zip(state, new))\n"
             "    outputs.append(state[0])\n"
             "return stack(outputs, dim=1), state[0]"
+        ),
+    ),
+    dict(
+        task="10-5",
+        mistake="the last state is a list",
+        body=(
+            "for t in range(X.shape[1]):\n"
+            "    new = step(X[:, t], state)\n"
+            "    state = [where(mask[:, t, None], b, a) for a, b in zip(state, new)]\n"
+            "    outputs.append(state[0])\n"
+            "return stack(outputs, dim=1), state"
         ),
     ),
     dict(
@@ -1349,6 +1372,15 @@ WRONG = [
             "da *= (1 - gates) * (gates + (2 * half - 1))\n"
             "gates[...] = da\n"
             "return da, back"
+        ),
+    ),
+    dict(
+        task="10-8",
+        mistake="a new array is made for the first result, and the room that was given stays empty",
+        body=(
+            "dc = dc + dh * o * (1 - squashed * squashed)\n"
+            "full = np.concatenate([dc * g, dc * c, dc * i, dh * squashed], axis=1)\n"
+            "return full * (1 - gates) * (gates + (2 * half - 1)), dc * f"
         ),
     ),
     dict(

@@ -437,6 +437,7 @@ def test_unit_first_weights():
     check_close(wide[0].reshape(4, -1).std(axis=1) * 75**0.5, np.ones(4), "each block of the inputs: xavier", rtol=0.05)
     check_close(wide[2], np.zeros(200), "without a forget gate all biases are 0")
     check(all(array.dtype == np.float32 for array in wide), "everything is float32")
+    check_close(first_weights(3, 2, 4, forget=0)[2], [1, 1, 0, 0, 0, 0, 0, 0], "block 0, too, may be the forget gate")
 
 
 test_unit_first_weights()
@@ -511,6 +512,8 @@ def test_unit_unroll():
     check_close(count[:, 0], [3, 3, 3], "the second state, which counts steps")
     again, _ = unroll(halved_sum, *as_tensors(X), tuple(start), everywhere)
     check_close(again[:, 0, 0], [16, 1, 4], "a second call begins at the state that it is given")
+    _, last = unroll(halved_sum, *as_tensors(X), tuple(start), everywhere)
+    check(isinstance(last, tuple), "the last state is a tuple")
 
 
 def test_unit_unroll_lengths():
@@ -848,6 +851,9 @@ def test_unit_lstm_step_back():
     check_close(dc, [[total * 0.25]], "i 0.75, f 0.25, g 0.5, o 0.9, c = 2, tanh 0.6, arriving 1 and 10: in the memory")
     check_close(da, [expected], "the same: in what stood before tanh and sigmoid")
     check_close([one[0, 0], ten[0, 0], gates[0, 0], c[0, 0]], [1, 10, 0.75, 2], "everything given stays as it was")
+    room = np.zeros((1, 4))
+    lstm_step_back(one, ten, gates, c, squashed, room)
+    check_close(room, [expected], "with room given for it, the first result is written there")
 
 
 def test_unit_lstm_step_back_by_differences():

@@ -639,6 +639,10 @@ def test_unit_split_heads():
     check_close(split_heads(x, 4)[0, :, 0, 0], [10, 11, 12, 13], "four heads with one feature each")
     two = split_heads(concatenate([x, x + 100]), 2)
     check_close(two[1, 0, 0], [110, 111], "the second sequence stays by itself")
+    check(isinstance(got, Tensor), "the heads are a Tensor")
+    x = Tensor(np.zeros((1, 2, 4)), requires_grad=True)
+    (split_heads(x, 2) * 3.0).sum().backward()
+    check_close(x.grad, np.full((1, 2, 4), 3.0), "gradients come through")
 
 
 test_unit_split_heads()
@@ -669,6 +673,10 @@ def test_unit_join_heads():
     check_close(got[0], [[10, 11, 12, 13], [20, 21, 22, 23], [30, 31, 32, 33]], "each place has its features again")
     x = np.arange(120.0).reshape(2, 3, 5, 4)
     check_close(join_heads(Tensor(x))[1, 3], x[1, :, 3].reshape(12), "place 3 of the second sequence, three heads")
+    check(isinstance(got, Tensor), "what is joined is a Tensor")
+    heads = Tensor(np.zeros((1, 2, 3, 2)), requires_grad=True)
+    (join_heads(heads) * 3.0).sum().backward()
+    check_close(heads.grad, np.full((1, 2, 3, 2), 3.0), "gradients come through")
 
 
 test_unit_join_heads()
@@ -782,6 +790,7 @@ def test_unit_multi_head_attention():
     got, expected = layer(Tensor(x)), np.stack([layer_by_loops(layer, a, a, a) for a in x])
     check_close(got, expected, "self-attention, two sequences", rtol=1e-3, atol=1e-4)
     mask = rng.random((2, 4, 5)) > 0.4
+    mask[1, 2] = False  # this place may attend to nothing
     expected = np.stack([layer_by_loops(layer, *four) for four in zip(x, key, value, mask)])
     got = layer(Tensor(x), Tensor(key), Tensor(value), mask)
     check_close(got, expected, "a mask for each sequence", rtol=1e-3, atol=1e-4)
@@ -857,6 +866,7 @@ def test_unit_sinusoidal_positions():
     check_close(got[1], [math.sin(1), math.cos(1), math.sin(0.01), math.cos(0.01)], "place 1: by 1 and by 0.01")
     check_close(got[2], [math.sin(2), math.cos(2), math.sin(0.02), math.cos(0.02)], "place 2: twice as far")
     check_close((wide * wide).sum(dim=1), np.full(50, 4.0), "sine and cosine of one angle have length 1")
+    check(wide.dtype == np.float32, "the features are float32")
 
 
 test_unit_sinusoidal_positions()

@@ -412,6 +412,16 @@ WRONG = [
         body="return x.reshape(1, N * T, num_heads, E // num_heads).transpose(1, 2)",
     ),
     dict(
+        task="11-5",
+        mistake="an array is dealt out and returned, and no Tensor",
+        body="return np.moveaxis(x.data.reshape(N, T, num_heads, E // num_heads), 2, 1)",
+    ),
+    dict(
+        task="11-5",
+        mistake="a new Tensor is made of the array, through which no gradient comes",
+        body="return Tensor(np.moveaxis(x.data.reshape(N, T, num_heads, E // num_heads), 2, 1))",
+    ),
+    dict(
         task="11-6",
         mistake="heads are joined by a reshape without exchanging two dimensions",
         body="return x.reshape(N, T, H * D)",
@@ -445,6 +455,16 @@ WRONG = [
         task="11-6",
         mistake="the sequences and the places have changed places",
         body="return x.permute(2, 0, 1, 3).reshape(N, T, H * D)",
+    ),
+    dict(
+        task="11-6",
+        mistake="an array is joined and returned, and no Tensor",
+        body="return np.moveaxis(x.data, 2, 1).reshape(N, T, H * D)",
+    ),
+    dict(
+        task="11-6",
+        mistake="a new Tensor is made of the array, through which no gradient comes",
+        body="return Tensor(np.moveaxis(x.data, 2, 1).reshape(N, T, H * D))",
     ),
     dict(
         task="11-7",
@@ -581,6 +601,16 @@ WRONG = [
         task="11-8",
         mistake="the slowest clock turns by exactly one ten-thousandth, for the exponent is divided by dim less two",
         body="speed = 10000.0 ** (-np.arange(0, dim, 2) / (dim - 2))\n" + _ANGLE + _FILL,
+    ),
+    dict(
+        task="11-8",
+        mistake="the features are returned in float64",
+        body=(
+            "speed = 10000.0 ** (-np.arange(0, dim, 2) / dim)\n"
+            "angle = np.arange(length)[:, None] * speed\n"
+            "out[:, 0::2], out[:, 1::2] = np.sin(angle), np.cos(angle)\n"
+            "return Tensor(out, dtype=np.float64)"
+        ),
     ),
     dict(
         task="11-9",

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("sphinx", reason="Sphinx is not installed: pip install -e '.[book]'")
 pytest.importorskip("myst_nb", reason="myst-nb is not installed: pip install -e '.[book]'")
 
-from book.pages import commands, links, modules, reference, terms
+from book.pages import commands, links, modules, rates, reference, terms
 from book.pages.course import BOOK, course, library_below
 from tests.conftest import ROOT
 from tito import notebook as nb
@@ -90,6 +90,23 @@ def test_what_needs_what_is_drawn_without_detours():
     arrows = {line.strip() for line in modules.graph() if "-->" in line}
     assert "m01 --> m02" in arrows and "m01 --> m07" not in arrows  # 07 reaches 01 through others
     assert len(arrows) >= len(course().modules) - 1
+
+
+# --- error rates ---
+
+
+def test_the_table_of_error_rates_has_every_graded_task_and_adds_up():
+    ((name, text),) = rates.pages(None)
+    assert f"generated/{name}" in (BOOK / "instructors.md").read_text(encoding="utf-8")
+    for module in course().modules:
+        graded = [task.id for task in module.tasks if task.points]
+        facts = rates.rates_of(module)["tasks"]
+        assert sorted(task["task"] for task in facts) == sorted(graded)
+        rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+        (whole,) = [row for row in rows if row[0] == f"| {module.slug}"]
+        parts = [next(row for row in rows if row[0] == f"| {task}") for task in graded]
+        for column in (1, 2, 3, 5, 6, 7):
+            assert int(whole[column]) == sum(int(part[column]) for part in parts)
 
 
 # --- commands ---

@@ -1,8 +1,8 @@
-"""The marks of honest submissions are those of `nbgrader autograde`: right, untouched, and without each task in turn.
+"""The marks of honest submissions are those of `nbgrader autograde`: right, untouched, each task missing, each wrong.
 
-With one task wrong, a task that stands on it may be wrong in a way that its visible test does not notice and its probe
-does; it gets its points back, because one mistake costs once. For the modules that are not named here, `tito dev check`
-shows the same with their visible tests (`same_as_tests`).
+By default one mistake costs once, which nbgrader cannot do: then such a submission loses the points of its one task,
+and of no other. For modules that are not named here, `tito dev check` shows the same of what is missing
+(`same_as_tests`).
 """
 
 import pytest
@@ -11,19 +11,19 @@ from tests.conftest import ROOT, TINY
 from tests.grading.conftest import Papers
 from tito import notebook as nb
 from tito.course import Course
-from tito.gates import reached_tasks, subject
 from tito.grading.classroom import Classroom
 from tito.grading.feedback import sources_of
 from tito.grading.marking import How, mark
 from tito.grading.release import release
 
 pytestmark = pytest.mark.slow  # a kernel for each submission
+WAYS = {"isolated": How(siblings=False), "siblings": How(), "nbgrader": How("nbgrader")}
 MODULES = [(TINY, "01_double"), (ROOT, "01_tensor"), (ROOT, "05_autograd"), (ROOT, "07_training")]
 
 
 @pytest.fixture(scope="module", params=MODULES, ids=[slug for _, slug in MODULES])
 def graded(request, tmp_path_factory):
-    """`(points a task is worth, what each task reaches, {executor: {student: points by task}})`."""
+    """`(points a task is worth, {way of grading: {student: points by task}})`."""
     root, slug = request.param
     course = Course(root)
     module = course.module(slug)
@@ -32,14 +32,12 @@ def graded(request, tmp_path_factory):
     for student, notebook in class_of(Papers(module), module).items():
         nb.write_atomically(room.path("submitted", module, student), nb.to_json(notebook))
     found = {}
-    for executor in ("isolated", "nbgrader"):
+    for way in WAYS:
         with room.locked():
-            marks = [m for m, _ in mark(room, course, module, True, 2, How(executor, siblings=False))]
+            marks = [m for m, _ in mark(room, course, module, True, 2, WAYS[way])]
         assert {m.status for m in marks} == {"graded"}, [(m.student, m.status, m.remarks) for m in marks]
-        found[executor] = {m.student: m.points for m in marks}
-    worth = {task.id: task.points for task in module.tasks if task.points}
-    with subject(course, module) as it:
-        return worth, reached_tasks(it), found
+        found[way] = {m.student: m.points for m in marks}
+    return {task.id: task.points for task in module.tasks if task.points}, found
 
 
 def class_of(papers, module):
@@ -50,24 +48,19 @@ def class_of(papers, module):
 
 
 def test_marks_are_those_of_nbgrader(graded):
-    _, _, found = graded
-    exact = {
-        executor: {s: p for s, p in points.items() if not s.startswith("wrong-")} for executor, points in found.items()
-    }
-    assert exact["isolated"] == exact["nbgrader"]
+    _, found = graded
+    assert found["isolated"] == found["nbgrader"]
 
 
-def test_a_wrong_task_costs_more_only_where_a_task_stands_on_it(graded):
-    worth, reach, found = graded
-    for wrong in worth:
-        ours, theirs = (found[executor][f"wrong-{wrong}"] for executor in ("isolated", "nbgrader"))
-        stricter = [task for task in worth if ours[task] < theirs[task]]
-        assert all(wrong in reach[task] for task in stricter), (wrong, stricter)
-        assert not [task for task in worth if ours[task] > theirs[task]]
+def test_one_mistake_costs_once(graded):
+    worth, found = graded
+    for task in worth:
+        for kind in ("without", "wrong"):
+            assert found["siblings"][f"{kind}-{task}"] == {**worth, task: 0}
 
 
 def test_what_is_right_has_full_marks_and_what_is_untouched_none(graded):
-    worth, _, found = graded
+    worth, found = graded
     for points in found.values():
         assert points["right"] == worth and sum(worth.values()) > 0
         assert points["untouched"] == dict.fromkeys(worth, 0)

@@ -1,6 +1,7 @@
-"""Nothing is lost: workers and the whole run are killed, the disk is full, and in the end every mark stands once.
+"""Nothing is lost: workers and the whole run are killed, and in the end every mark stands once.
 
-`TITO_MANY=1000 pytest -n 0 tests/grading/test_resume.py` does it with a class of a thousand.
+`TITO_MANY=1000 pytest -n 0 tests/grading/test_resume.py tests/grading/test_cluster.py` does it with a class of a
+thousand.
 """
 
 import json
@@ -37,10 +38,15 @@ def hand_in_many(teacher, papers, count):
     return expected
 
 
-def start(teacher):
+def start(teacher, **options):
     command = [sys.executable, "-m", "tito.cli", "grade", "run", "01", "--no-siblings", "--jobs", "2", "--json"]
     return subprocess.Popen(
-        command, cwd=teacher.folder, env=teacher.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=teacher.folder,
+        env=teacher.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        **options,
     )
 
 
@@ -48,7 +54,7 @@ def results(teacher):
     return sorted((teacher.folder / ".grading" / "results" / "01_double").glob("*.json"))
 
 
-def wait_for(condition, seconds=120):
+def wait_for(condition, seconds=120 + MANY):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -14,7 +14,7 @@ from pathlib import Path
 import filelock
 import pytest
 
-from tests.conftest import tree
+from tests.conftest import fill, mounted, tree
 from tests.tito.test_watch import workers_of
 
 IPYNB, PERCENT = "01_double/double.ipynb", "01_double/double.py"
@@ -432,19 +432,6 @@ def test_a_percent_file_from_start_to_complete(tiny):
 # --- disks -----------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def mounted(folder, *options):
-    """A small disk of its own at `folder`."""
-    folder.mkdir(exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", folder], capture_output=True)
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted here: {done.stderr.decode().strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
 @pytest.fixture
 def on_small_disk(student):
     """The workspace on a disk of 2 MB."""
@@ -476,9 +463,7 @@ def test_a_full_disk_costs_nothing(on_small_disk):
     log, filler = student.work / ".tito" / "events.jsonl", student.work / "filler"
     with open(log, "a") as file:  # to the end of its last block, where a line would still find room
         file.write('{"event": "pad"}' + " " * (4096 - (log.stat().st_size + 17) % 4096) + "\n")
-    with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
+    fill(filler)
     before = tree(student.work)
     for command in WRITING:
         text = student(*command, code=3).flat

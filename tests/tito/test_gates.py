@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from tests.conftest import TINY
+
 SOUND_BUT_SMALL = re.compile(r"has no heading `## Part|tasks; 4 to 8|no reflection question")
 SOURCE = "modules/01_double/double_dev.py"
 
@@ -161,6 +163,31 @@ def test_fingerprints_are_recorded_and_then_stay(tiny):
     assert len(json.loads(first)) == 6
     findings(tiny)
     assert path.read_bytes() == first
+
+
+def test_error_rates_are_published_and_stay_while_nothing_is_new(tiny):
+    path = tiny.course / "modules/01_double/rates.json"
+    findings(tiny)
+    committed = (TINY / "modules/01_double/rates.json").read_bytes()
+    assert path.read_bytes() == committed  # with more seeds than that check had
+    facts = json.loads(committed)
+    assert [task["task"] for task in facts["tasks"]] == ["01-1", "01-2"] and facts["seeds"] == 200
+    for task in facts["tasks"]:
+        assert task["right_runs"] == facts["seeds"] * task["right"] and task["wrong_runs"] == 20 * task["wrong"]
+        assert task["right_refused"] == task["wrong_paid"] == task["trivial_paid"] == 0
+    edit(tiny, 'yield "a number"', 'yield "one number"', "modules/01_double/probes.py")
+    _, answer = findings(tiny)
+    assert answer["modules"][0]["published"] and json.loads(path.read_text())["seeds"] == 20
+
+
+def test_a_probe_that_only_says_true_is_found(tiny):
+    path = "modules/01_double/probes.py"
+    edit(
+        tiny, 'tt.core.double.double(number), {"x": number}', "bool(tt.core.double.double(number) == 2 * number)", path
+    )
+    edit(tiny, '    yield "an array", tt.core.double.double(array), {"x": array}\n', "", path)
+    found, _ = findings(tiny)
+    assert any("01-1: its probe yields only truth values" in text for text in found)
 
 
 def test_new_module_is_one_folder_that_passes_but_for_its_size(tiny):

@@ -810,7 +810,7 @@ class Trainer:
         """Train with one update for every `accumulation_steps` batches; yields (loss, predictions, targets) of each batch.
 
         Each update is that of one large batch: gradients of the mean over all its samples, whatever the sizes of the
-        batches are and however many are left for the last update.
+        batches are and however many are left for the last update. It is clipped, left out and counted as in `train_step`.
         """
         for group in in_groups(batches, accumulation_steps):
             self.optimizer.zero_grad()

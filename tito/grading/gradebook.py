@@ -7,6 +7,7 @@ formgrader do as tito does. Importing this takes a second: import it inside func
 import contextlib
 import csv
 import json
+import logging
 import os
 import queue
 import shutil
@@ -31,7 +32,8 @@ import nbformat
 import sqlalchemy
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbgrader import preprocessors
-from nbgrader.api import BaseCell, Grade, Gradebook, Student, SubmittedAssignment, SubmittedNotebook
+from nbgrader.api import BaseCell, Grade, Gradebook, InvalidEntry, Student, SubmittedAssignment, SubmittedNotebook
+from nbgrader.api import app_log as nbgraders_log
 from nbgrader.converters import Autograde
 from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
@@ -50,6 +52,8 @@ configure(c, os.path.dirname(os.path.abspath(__file__)))
 '''
 COURSE_ID = "tinytorch"
 BUSY_SECONDS = 5
+FULL = ("disk is full", "disk I/O error")  # the second where files may not grow
+ROOM = 1 << 20  # bytes free below which a disk is taken to be full
 GRACE = 30  # seconds after which a worker that should have answered is ended
 
 
@@ -91,15 +95,24 @@ def url(root):
 def opened(root):
     """The gradebook. Raises WorkplaceError when it is locked or damaged."""
     _put_environment_on_path()
+    nbgraders_log.setLevel(logging.CRITICAL)  # what it logs with a traceback, it also raises
     try:
         with Gradebook(url(root), COURSE_ID) as book:
             yield book
-    except sqlalchemy.exc.DatabaseError as error:
-        raise unusable(root, error) from error
+    except (sqlalchemy.exc.DatabaseError, InvalidEntry) as error:
+        trouble = error.__context__ if isinstance(error, InvalidEntry) else error  # nbgrader makes its own of some
+        if not isinstance(trouble, sqlalchemy.exc.DatabaseError):
+            raise
+        raise unusable(root, trouble) from error
 
 
 def unusable(root, error):
     what = str(getattr(error, "orig", error))
+    if any(sign in what for sign in FULL):
+        return WorkplaceError(
+            f"gradebook.db in {root} cannot be written: {what}",
+            "free some space on that disk (or let files grow: ulimit -f), then run this again; what is done is kept",
+        )
     if "locked" in what:
         return WorkplaceError(
             f"gradebook.db in {root} has been locked by another program for {BUSY_SECONDS} s",
@@ -430,6 +443,8 @@ class Nbgrader(Execution):
         status, student = answer["status"], submission.student
         if status == "unusable":
             raise WorkplaceError(answer["trouble"], f"see {self.room.private / 'nbgrader.log'}, and: tito doctor")
+        if status == "full":
+            raise unusable(self.room.root, "the disk is full")
         if status == "locked":
             raise unusable(self.room.root, "database is locked")
         if status != "ok":
@@ -509,7 +524,9 @@ def autograde(job, emit):
     converter.autograde_preprocessors = [run if step is Run else step for step in steps]
     try:
         converter.start()
-    except (NbGraderException, sqlalchemy.exc.OperationalError) as error:
+    except (NbGraderException, sqlalchemy.exc.OperationalError, OSError) as error:
+        if shutil.disk_usage(root).free < ROOM:
+            return {"status": "full"}
         if isinstance(error.__context__ or error, sqlalchemy.exc.OperationalError):
             return {"status": "locked"}
         status = "crashed" if run.status == "ok" else run.status

@@ -114,6 +114,7 @@ class Sandbox(Warm):
 
     level = ""
     hint = ""
+    on_our_disk = False  # whether what student code writes lies in our folder for temporary files
 
     def __init__(self, view, preload=()):
         super().__init__(view.package, preload)
@@ -125,7 +126,18 @@ class Sandbox(Warm):
         return None
 
     def options(self):
-        return {**super().options(), "strict": True, "path": self.view.paths}
+        own = {"disk": DISK} if self.on_our_disk else {}
+        return {**super().options(), "strict": True, "path": self.view.paths, **own}
+
+    def run(self, job):
+        """Also raises WorkplaceError where the disk has too little room: nobody's code is to be blamed for that."""
+        free = shutil.disk_usage(tempfile.gettempdir()).free
+        if self.on_our_disk and free < DISK:
+            raise WorkplaceError(
+                f"{tempfile.gettempdir()} has {free >> 20} MB left, and a submission may write {DISK >> 20} MB",
+                "free some space there, or name another folder in TMPDIR, then run this again; what is done is kept",
+            )
+        return super().run(job)
 
 
 class Bubblewrap(Sandbox):
@@ -187,6 +199,7 @@ class Landlock(Sandbox):
     """Landlock lets only named files be opened. Where users may have namespaces, network and processes are hidden."""
 
     level = "landlock"
+    on_our_disk = True
     hint = "needs Linux 5.13 or newer with Landlock switched on (it stands in /sys/kernel/security/lsm)"
 
     @classmethod
@@ -202,7 +215,7 @@ class Landlock(Sandbox):
         read, look = self.view.readable()
         read += [str(path) for path in (self.package, *SCRIPTS)] + ["/dev/urandom", "/dev/zero"]
         files = {"read": read, "look": look, "write": [self.work, os.devnull]}
-        return {**super().options(), "files": files, "disk": DISK}
+        return {**super().options(), "files": files}
 
 
 @functools.cache
@@ -278,9 +291,10 @@ class Limits(Sandbox):
     """Limits of memory, time and disk alone: student code reads and writes what the user can."""
 
     level = "limits"
+    on_our_disk = True
 
     def options(self):
-        return {**super().options(), "strict": guards.calls_can_be_confined(), "disk": DISK}
+        return {**super().options(), "strict": guards.calls_can_be_confined()}
 
 
 LEVELS = (Bubblewrap, Landlock, Container, Limits)
