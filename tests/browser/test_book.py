@@ -4,6 +4,7 @@ The book is built in its short form: all cells but those that measure are run, a
 """
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -32,7 +33,8 @@ PHONE = 390
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """The folder of the built pages; built once, whoever comes first."""
-    folder = tmp_path_factory.getbasetemp().parent / "book"  # of all workers of this run
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "book"  # of all workers of this run
     with filelock.FileLock(f"{folder}.lock"):
         if not folder.exists():
             made = build(COURSE, short=True, to=folder.with_name("book-unfinished"))
