@@ -395,6 +395,42 @@ def test_a_damaged_gradebook_is_named(teacher, papers):
     assert "gradebook.db" in teacher("grade", "run", "01", "--from", teacher.inbox, code=3).flat
 
 
+def keep_marks_in(teacher, url):
+    """Name another database in nbgrader's configuration of the course folder, as its instructor would."""
+    with open(teacher.folder / "nbgrader_config.py", "a") as file:
+        file.write(f"\nc.CourseDirectory.db_url = {url!r}\n")
+    (teacher.folder / "gradebook.db").unlink()
+
+
+@pytest.mark.parametrize("options", [(), BY_NBGRADER], ids=["isolated", "nbgrader"])
+def test_marks_are_kept_in_the_database_that_nbgraders_configuration_names(teacher, papers, options):
+    elsewhere = teacher.folder.parent / "marks of all.db"
+    keep_marks_in(teacher, f"sqlite:///{elsewhere}")
+    teacher("release", "01-02", "--to", ".")
+    teacher.receive("ada.ipynb", papers.right)
+    assert teacher.json("grade", "run", "01", "--from", teacher.inbox, *options)["students"][0]["earned"] == 10
+    with contextlib.closing(sqlite3.connect(elsewhere)) as book:
+        assert book.execute("SELECT SUM(auto_score) FROM grade").fetchall() == [(10,)]
+    teacher("grade", "export", "01")
+    assert "ada" in (teacher.folder / "marks.csv").read_text()
+    assert not (teacher.folder / "gradebook.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("no url", "Could not parse SQLAlchemy URL"),
+        ("nosuch://tito:secret@localhost/marks", "nosuch"),
+        ("sqlite:////no/such/folder/marks.db", "sqlite:////no/such/folder/marks.db cannot be used"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named_without_its_password(teacher, papers, url, said):
+    keep_marks_in(teacher, url)
+    teacher.receive("ada.ipynb", papers.right)
+    text = teacher("grade", "run", "01", "--from", teacher.inbox, code=3).flat
+    assert said in text and "secret" not in text and "Traceback" not in text
+
+
 def test_when_the_course_itself_fails_nobody_gets_a_zero(teacher, papers, tmp_path):
     shutil.copytree(TINY, tmp_path / "broken")
     source = tmp_path / "broken" / "modules" / "01_double" / "double_dev.py"

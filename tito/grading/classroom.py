@@ -75,7 +75,7 @@ class Kept(NamedTuple):
 
 
 class Classroom:
-    """The folder with `source/ release/ submitted/ autograded/ gradebook.db`."""
+    """The folder with `source/ release/ submitted/ autograded/`, and gradebook.db unless a database is named."""
 
     def __init__(self, root):
         self.root = Path(root).resolve()
@@ -93,7 +93,9 @@ class Classroom:
 
     @property
     def exists(self):
-        return (self.root / "nbgrader_config.py").is_file() and (self.root / "gradebook.db").is_file()
+        config = self.root / "nbgrader_config.py"
+        has_book = (self.root / "gradebook.db").is_file()
+        return config.is_file() and (has_book or "db_url" in config.read_text(encoding="utf-8"))
 
     @contextlib.contextmanager
     def locked(self):

@@ -86,9 +86,26 @@ def _put_environment_on_path():
 # --- the gradebook ---------------------------------------------------------------------------------------------------
 
 
+def settings(root):
+    """What `nbgrader_config.py` in a course folder sets, as nbgrader reads it."""
+    return PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
+
+
 def url(root):
+    """Of the database: gradebook.db in the course folder, or the `c.CourseDirectory.db_url` of its configuration."""
+    chosen = settings(root).CourseDirectory.get("db_url")
+    if chosen is not None:
+        return chosen
     parts = sqlalchemy.engine.URL.create("sqlite", database=str(Path(root) / "gradebook.db"))
     return parts.update_query_dict({"timeout": str(BUSY_SECONDS)}).render_as_string()
+
+
+def name_of(root):
+    """The gradebook as messages call it, without a password."""
+    database = sqlalchemy.engine.make_url(url(root))
+    if database.database == str(Path(root) / "gradebook.db"):
+        return f"gradebook.db in {root}"
+    return f"the gradebook {database.render_as_string(hide_password=True)}"
 
 
 @contextlib.contextmanager
@@ -99,6 +116,12 @@ def opened(root):
     try:
         with Gradebook(url(root), COURSE_ID) as book:
             yield book
+    except (sqlalchemy.exc.ArgumentError, ModuleNotFoundError) as error:
+        raise WorkplaceError(
+            f"the gradebook of {root} cannot be opened: {error}",
+            "look at c.CourseDirectory.db_url in its nbgrader_config.py; the driver of the database must be installed, "
+            "such as psycopg for PostgreSQL",
+        ) from error
     except (sqlalchemy.exc.DatabaseError, InvalidEntry) as error:
         trouble = error.__context__ if isinstance(error, InvalidEntry) else error  # nbgrader makes its own of some
         if not isinstance(trouble, sqlalchemy.exc.DatabaseError):
@@ -110,22 +133,23 @@ def unusable(root, error):
     what = str(getattr(error, "orig", error))
     if any(sign in what for sign in FULL):
         return WorkplaceError(
-            f"gradebook.db in {root} cannot be written: {what}",
+            f"{name_of(root)} cannot be written: {what}",
             "free some space on that disk (or let files grow: ulimit -f), then run this again; what is done is kept",
         )
     if "locked" in what:
         return WorkplaceError(
-            f"gradebook.db in {root} has been locked by another program for {BUSY_SECONDS} s",
+            f"{name_of(root)} has been locked by another program for {BUSY_SECONDS} s",
             "close what is writing to it (formgrader, nbgrader), then run this again; what is done is kept",
         )
-    return WorkplaceError(f"gradebook.db in {root} cannot be used: {what}", "nothing was changed; is there a copy?")
+    return WorkplaceError(f"{name_of(root)} cannot be used: {what}", "nothing was changed; is there a copy?")
 
 
 def require_writable(root):
     """Raise now, and not after the first submission, when the gradebook cannot be written."""
     with opened(root) as book:
-        book.db.execute(sqlalchemy.text("BEGIN IMMEDIATE"))
-        book.db.rollback()
+        if book.db.get_bind().dialect.name == "sqlite":
+            book.db.execute(sqlalchemy.text("BEGIN IMMEDIATE"))
+            book.db.rollback()
 
 
 def register(root, released):
@@ -513,7 +537,7 @@ def autograde(job, emit):
     root, student, assignment = Path(job["root"]), job["student"], job["assignment"]
     config = Config()
     configure(config, root)
-    config.merge(PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config())
+    config.merge(settings(root))
     config.merge(Config(Execute={"timeout": job["seconds"]}))
     course = {"root": str(root), "db_url": url(root), "submitted_directory": job["submitted"]}
     config.merge(Config(CourseDirectory=course, Autograde={"pre_convert_hook": None}))
