@@ -395,6 +395,40 @@ def test_a_damaged_gradebook_is_named(teacher, papers):
     assert "gradebook.db" in teacher("grade", "run", "01", "--from", teacher.inbox, code=3).flat
 
 
+@pytest.fixture
+def two_modules(teacher, papers, square_papers):
+    """Four who have module 02 right, on a module 01 that is right, wrong, no notebook, and not there."""
+    for student in ("ada", "bob", "carl", "dora"):
+        teacher.receive(f"class/{student}/02_square/square.ipynb", square_papers.right)
+    teacher.receive("class/ada/01_double/double.ipynb", papers.right)
+    teacher.receive("class/bob/01_double/double.ipynb", papers.wrong("01-1"))
+    teacher("grade", "collect", teacher.inbox / "class")
+    broken = teacher.folder / "submitted" / "carl" / "01_double" / "double.ipynb"
+    broken.parent.mkdir()
+    broken.write_text('{"cells": [')
+    return teacher
+
+
+def test_submissions_stand_on_the_reference_or_on_what_the_student_has(two_modules):
+    """`--own-lower`: an early mistake costs what stands on it."""
+
+    def grade(*options):
+        answer = two_modules.json("grade", "run", "02", *options)
+        found = {facts["student"]: facts for facts in answer["students"]}
+        return answer["ran"], {student: facts["earned"] for student, facts in found.items()}, found["carl"]["remarks"]
+
+    everybody = dict.fromkeys(("ada", "bob", "carl", "dora"), 5)
+    ran, earned, remarks = grade("--own-lower")
+    assert (ran, earned) == (4, {**everybody, "bob": 0})
+    assert remarks[-1].startswith("module 01 is the reference's: double.ipynb is not")
+    assert grade("--own-lower")[:2] == (0, {**everybody, "bob": 0})
+    status = two_modules.json("grade", "status")["assignments"]
+    assert next(one for one in status if one["assignment"] == "02_square")["graded"] == 4
+    assert grade()[:2] == (2, everybody)  # carl and dora stood on the reference before
+    text = two_modules("grade", "run", "02", "--own-lower", "--executor", "nbgrader", code=2).flat
+    assert "reference's lower modules only" in text
+
+
 def keep_marks_in(teacher, url):
     """Name another database in nbgrader's configuration of the course folder, as its instructor would."""
     with open(teacher.folder / "nbgrader_config.py", "a") as file:

@@ -34,6 +34,7 @@ class Order:
     isolation: str | None
     unsafe: bool
     memory: int
+    own_lower: bool
 
 
 def grade_all(address, order, submissions):
@@ -135,4 +136,4 @@ def make_execution(order, folder):
     setting = Setting(course, Released(module, order.blank), folder, order.seed, order.memory)
     setting.run_reference()
     level, _ = sandbox.choose(setting.view, setting.secrets, order.unsafe, order.isolation)
-    return Isolated(setting, level, order.seconds, order.siblings)
+    return Isolated(setting, level, order.seconds, order.siblings, order.own_lower)

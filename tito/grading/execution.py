@@ -11,13 +11,17 @@ STATUSES = (*GRADED, "timeout", "memory", "crashed", "invalid", "missing", "tamp
 
 @dataclass(frozen=True)
 class Submission:
-    """One student's notebook for one assignment, ready to run: given and test cells are the course's."""
+    """One student's notebook for one assignment, ready to run: given and test cells are the course's.
+
+    below: what it stands on in place of the reference, the student's own lower modules: {path: text}.
+    """
 
     student: str
     assignment: str
     name: str  # of the notebook, without its suffix
     data: bytes
     timestamp: str = ""
+    below: dict = field(default_factory=dict)
 
 
 @dataclass

@@ -76,9 +76,10 @@ class Setting:
     def view(self):
         return View.of(self.bench.trusted.package, self.course.root, *self.course.reference_roots, *self.hidden)
 
-    def sandbox(self, level):
-        """A warm process of this level, with the lower modules and what the tests import loaded."""
-        return level(self.view, [*self.bench.preload, *self._imported_by_tests()])
+    def sandbox(self, level, own_lower=False):
+        """A warm process of this level, with what tests import and, unless they are students', the lower modules."""
+        below = ["numpy"] if own_lower else self.bench.preload
+        return level(self.view, [*below, *self._imported_by_tests()])
 
     def _imported_by_tests(self):
         """What takes long to import: plots, where a given cell draws."""
@@ -116,11 +117,12 @@ class Isolated(Execution):
 
     level: a class of `tito/grading/sandbox.py`, proved before. siblings: give a failed task a second chance, with the
     module's other tasks by the reference, so that one mistake costs once; without it marks are those of nbgrader.
+    own_lower: submissions bring lower modules of their own, which each fork then has to import.
     """
 
-    def __init__(self, setting, level, seconds=probing.TASK_SECONDS, siblings=True):
+    def __init__(self, setting, level, seconds=probing.TASK_SECONDS, siblings=True, own_lower=False):
         self.setting, self.level, self.seconds, self.siblings = setting, level, seconds, siblings
-        self.sandbox, self.closed = setting.sandbox(level), False
+        self.sandbox, self.closed = setting.sandbox(level, own_lower), False
 
     def close(self):
         self.closed = True
@@ -141,7 +143,7 @@ class Grading:
 
     def __init__(self, execution, submission):
         self.execution, self.setting, self.seconds = execution, execution.setting, execution.seconds
-        self.student = submission.student
+        self.student, self.below = submission.student, submission.below
         self.notebook = nb.from_json(submission.data.decode(), submission.name)
         self.sources = _solutions(self.notebook)
         self.phases, self.memory, self.evidence = {}, 0, []
@@ -177,7 +179,7 @@ class Grading:
 
     def _files(self, notebook):
         with PARSING:
-            return probing.exported_files(self.setting.module, notebook)
+            return {**self.below, **probing.exported_files(self.setting.module, notebook)}
 
     def _run(self, files, tasks, cells=()):
         """`(Frames, how it ended, words on that)` of one fork."""

@@ -3,10 +3,11 @@
 import contextlib
 import functools
 import hashlib
+import json
 import os
 import shutil
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import SystemRandom
 
 from tito import notebook as nb
@@ -15,7 +16,7 @@ from tito.errors import TitoError
 from tito.grading import gradebook
 from tito.grading.classroom import require_student
 from tito.grading.execution import Limits, Submission, grade_all
-from tito.grading.probing import MEMORY, TASK_SECONDS, Probes
+from tito.grading.probing import MEMORY, TASK_SECONDS, Probes, exported_files
 from tito.rebuild import answers_of, rebuild
 
 FILE_BYTES = 20 << 20  # a notebook with all its plots has a few
@@ -38,7 +39,8 @@ class How:
     """How a class is graded.
 
     isolation: the level to take, by default the best. unsafe: also without any. memory: bytes for a process inside.
-    dask: address of a scheduler on whose workers the submissions run; by default they run here.
+    dask: address of a scheduler on whose workers the submissions run; by default they run here. own_lower: submissions
+    stand on the lower modules that the same student handed in, and on the reference only where there is none.
     """
 
     executor: str = "isolated"
@@ -48,16 +50,18 @@ class How:
     unsafe: bool = False
     memory: int = MEMORY
     dask: str | None = None
+    own_lower: bool = False
 
     @property
     def limits(self):
         return Limits(self.seconds or (TASK_SECONDS if self.executor == "isolated" else Limits.cell))
 
-    def grader(self, module):
+    def grader(self, module, one):
         """A word for what else a result depends on."""
         if self.executor != "isolated":
             return self.executor
-        facts = f"{self.siblings} {Probes(module).text}"
+        below = one.submission.below if one.submission else {}
+        facts = f"{self.siblings} {Probes(module).text} {json.dumps(below, sort_keys=True)}"
         return f"isolated {hashlib.sha256(facts.encode()).hexdigest()[:16]}"
 
 
@@ -66,7 +70,7 @@ def mark(room, course, module, again=False, jobs=2, how=None, say=print):
     how, released = how or How(), room.released(module)
     gradebook.require_writable(room.root)
     gradebook.add_students(room.root, [name for name in room.students(module) if _is_student(name)])
-    seen = [examine(room, course, released, name) for name in roll(room, module)]
+    seen = [examine(room, course, released, name, how.own_lower) for name in roll(room, module)]
     known = gradebook.scores(room.root, module.slug)
     to_run = {}
     for one in seen:
@@ -112,7 +116,7 @@ def _isolated(room, course, released, folder, how, jobs, say):
     say(sandbox.words(level, proofs))
 
     def make():
-        return Isolated(setting, level, how.limits.cell, how.siblings)
+        return Isolated(setting, level, how.limits.cell, how.siblings, how.own_lower)
 
     yield functools.partial(grade_all, make, jobs=jobs), gradebook.Writer(room.root, released).enter
 
@@ -122,7 +126,7 @@ def _on_cluster(room, course, released, folder, how, jobs, say):
     from tito.grading import cluster
 
     facts = (course.hash, released.module.slug, released.data, new_seed(), how.limits.cell)
-    order = cluster.Order(*facts, how.siblings, how.isolation, how.unsafe, how.memory)
+    order = cluster.Order(*facts, how.siblings, how.isolation, how.unsafe, how.memory, how.own_lower)
     say(f"submissions run on the cluster of {how.dask}")
     yield functools.partial(cluster.grade_all, how.dask, order), gradebook.Writer(room.root, released).enter
 
@@ -158,7 +162,7 @@ def _is_student(name):
 def _kept(room, released, one, known, how):
     """Marks of an earlier run of the same, if they still stand in the gradebook."""
     kept = room.result(released.module, one.student)
-    if kept is None or (kept.key, kept.grader) != (one.key, how.grader(released.module)):
+    if kept is None or (kept.key, kept.grader) != (one.key, how.grader(released.module, one)):
         return None
     if kept.marks.status == "timeout" and how.limits.cell > kept.limit:
         return None
@@ -176,7 +180,7 @@ def _settle(room, released, one, marks, how):
         tests = [f"{task}-test" for task in one.lost if task in marks.points]
         gradebook.void(room.root, marks.assignment, marks.student, tests)
     if one.key:
-        room.keep(released.module, marks, one.key, how.limits.cell, how.grader(released.module))
+        room.keep(released.module, marks, one.key, how.limits.cell, how.grader(released.module, one))
     return marks
 
 
@@ -189,8 +193,8 @@ def _forget(room, module, student, known):
 # --- looking at a submission before it runs ---
 
 
-def examine(room, course, released, student):
-    """What a student handed in: ready to run, or the Marks that say why it cannot be."""
+def examine(room, course, released, student, own_lower=False):
+    """What a student handed in: ready to run, or the Marks that say why it cannot be. own_lower: see How."""
     path = room.path("submitted", released.module, student)
     try:
         require_student(student)
@@ -199,11 +203,29 @@ def examine(room, course, released, student):
         return Seen(student, marks=released.marks(student, "missing", _what_is_there(path)))
     except TitoError as error:
         return Seen(student, marks=released.marks(student, "invalid", error.message))
+    below, remarks = _own_lower(room, course, released.module, student) if own_lower else ({}, [])
     key = room.key(course, released, data)
     try:
-        return _prepare(released, student, key, data, path)
+        one = _prepare(released, student, key, data, path)
     except TitoError as error:
         return Seen(student, key, marks=released.marks(student, "invalid", error.message))
+    return replace(one, submission=replace(one.submission, below=below), remarks=(*one.remarks, *remarks))
+
+
+def _own_lower(room, course, module, student):
+    """`({path: text}, remarks)` of the lower modules that the student handed in; nothing of them runs here."""
+    files, remarks = {}, []
+    for lower in course.modules:
+        path = room.path("submitted", lower, student)
+        if lower.number >= module.number or not path.exists():
+            continue
+        try:
+            one = _prepare(room.released(lower), student, "", read_bytes(path), path)
+        except TitoError as error:
+            remarks.append(f"module {lower.label} is the reference's: {error.message}")
+        else:
+            files |= exported_files(lower, nb.from_json(one.submission.data.decode(), path.name))
+    return files, remarks
 
 
 def read_bytes(path):

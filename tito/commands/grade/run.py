@@ -27,6 +27,7 @@ LEVELS = ("bwrap", "landlock", "container", "limits")  # as in tito/grading/sand
 @click.option("--seconds", type=click.FloatRange(0.1, 3600), help="A task may take; by default 10, with nbgrader 60.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Submissions side by side; by default at most two.")
 @click.option("--siblings/--no-siblings", default=True, help="Whether one mistake costs once, or as nbgrader has it.")
+@click.option("--own-lower", is_flag=True, help="On each student's own lower modules, where there are any.")
 @click.option("--isolation", type=click.Choice(LEVELS), help="The level to take; by default the best there is.")
 @click.option("--unsafe", is_flag=True, help="Grade also where nothing keeps student code from your files.")
 @click.option("--executor", type=click.Choice(["isolated", "nbgrader"]), default="isolated", help="Who runs them.")
@@ -36,6 +37,8 @@ def command(module, folder, source, again, seconds, jobs, **how):
     room, course, modules = room_and_modules(folder, [module])
     if len(modules) != 1:
         raise UsageError("one module at a time is graded", f"tito grade run {modules[0].label}")
+    if how["own_lower"] and how["executor"] != "isolated":
+        raise UsageError("nbgrader grades on the reference's lower modules only", "leave out --own-lower or --executor")
     module = modules[0]
     released = room.released(module)
     with room.locked():
