@@ -114,19 +114,24 @@ def opened(root):
     _put_environment_on_path()
     nbgraders_log.setLevel(logging.CRITICAL)  # what it logs with a traceback, it also raises
     try:
-        with Gradebook(url(root), COURSE_ID) as book:
+        with _open(root) as book:
             yield book
+    except (sqlalchemy.exc.DatabaseError, InvalidEntry) as error:
+        trouble = error.__context__ if isinstance(error, InvalidEntry) else error  # nbgrader makes its own of some
+        if not isinstance(trouble, sqlalchemy.exc.DatabaseError):
+            raise
+        raise unusable(root, trouble) from error
+
+
+def _open(root):
+    try:
+        return Gradebook(url(root), COURSE_ID)
     except (sqlalchemy.exc.ArgumentError, ModuleNotFoundError) as error:
         raise WorkplaceError(
             f"the gradebook of {root} cannot be opened: {error}",
             "look at c.CourseDirectory.db_url in its nbgrader_config.py; the driver of the database must be installed, "
             "such as psycopg for PostgreSQL",
         ) from error
-    except (sqlalchemy.exc.DatabaseError, InvalidEntry) as error:
-        trouble = error.__context__ if isinstance(error, InvalidEntry) else error  # nbgrader makes its own of some
-        if not isinstance(trouble, sqlalchemy.exc.DatabaseError):
-            raise
-        raise unusable(root, trouble) from error
 
 
 def unusable(root, error):
